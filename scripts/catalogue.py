@@ -1,0 +1,234 @@
+"""List the catalogue: every picture below the source folder, and what Snakemake is to call it."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from scripts.thumbnail import FORMATS, ODD_NAMES, below, printable, thumbnail_paths
+
+# By these, in any case, a file counts as a picture: the usual extensions of scripts.thumbnail.READABLE.
+EXTENSIONS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".gif", ".tif", ".tiff", ".bmp"}
+
+# Snakemake reads {x} in a path as a wildcard and <x> as a path variable, wherever they stand, and cannot be told not
+# to; its patterns stop at line breaks, and its lock files hold UTF-8, a path a line.
+UNSPEAKABLE = re.compile(r"[{}<>\x00-\x1f\x7f\ud800-\udfff]")
+
+# Snakemake refuses a wildcard that ends in the same text 20 times or more (io.PeriodicityDetector), as in "aaa...a".
+REPEATED = re.compile(r"(.+?)\1{19}$")
+
+LONGEST_NAME = 255  # bytes in one part of a path (NAME_MAX of every common file system)
+
+
+class CatalogueError(ValueError):
+    """The source folder cannot be used as a catalogue; the message says why, and what to do."""
+
+
+class Picture(NamedTuple):
+    """One source: its path below the source folder, its size in bytes, and whether it can be opened for reading.
+
+    A picture that cannot be read is in the catalogue too, and so is a folder that cannot be listed (its name ends in
+    a slash): their jobs fail, alone, and say so.
+    """
+
+    name: str
+    bytes: int
+    readable: bool
+
+
+class Catalogue:
+    """The pictures of a catalogue, by what Snakemake calls them.
+
+    A picture's wildcard is its path below the source folder without extension (with it, if `keep_extension`). Where
+    Snakemake cannot write that, a digest stands in, the source is reached through a link under ODD_NAMES, and so is
+    the thumbnail, which itself gets its proper name.
+    """
+
+    def __init__(self, pictures: list[Picture], settings: Mapping):
+        self.settings = settings
+        self.pictures: dict[str, Picture] = {}
+        self.odd: set[str] = set()
+        for picture in pictures:
+            wildcard = stem(picture.name, settings["keep_extension"])
+            if not can_be_spoken(wildcard, settings):
+                wildcard = hashlib.sha256(os.fsencode(picture.name)).hexdigest()[:32]
+                self.odd.add(wildcard)
+            self.pictures[wildcard] = picture
+        self.remove_dead_links()
+
+    def remove_dead_links(self) -> None:
+        """Remove the links under ODD_NAMES to thumbnails that are gone: Snakemake would stumble over them."""
+        for pattern in self.odd_patterns():
+            for wildcard in self.odd:
+                link = pattern.replace("{picture}", wildcard)
+                if os.path.islink(link) and not os.path.exists(link):
+                    os.unlink(link)
+
+    def source(self, wildcards) -> list[str]:
+        """The input of the job that `wildcards.picture` names: its source, or nothing if that cannot be read."""
+        picture = self.pictures.get(wildcards.picture)
+        if picture is None:
+            # Not of this catalogue: Snakemake says that the input is missing, and for which thumbnail.
+            return [below(self.settings["source"], wildcards.picture)]
+        if not picture.readable:
+            return []
+        path = below(self.settings["source"], picture.name)
+        return [link_source(path, wildcards.picture) if wildcards.picture in self.odd else path]
+
+    def identity(self, wildcards) -> tuple[str, int] | None:
+        """What tells one picture from another in its place: its path below the source folder and its size in bytes.
+
+        A parameter of each job, so that Snakemake's `params` trigger sees a replacement whose date is older.
+        """
+        picture = self.pictures.get(wildcards.picture)
+        return picture and (picture.name, picture.bytes)
+
+    def thumbnails(self, wildcards=None) -> list[str]:
+        """All files that the whole catalogue is to have, in Snakemake's words."""
+        patterns, odd_patterns = patterns_of(self.settings["output"], self.settings), self.odd_patterns()
+        return [
+            pattern.replace("{picture}", wildcard)
+            for wildcard in self.pictures
+            for pattern in (odd_patterns if wildcard in self.odd else patterns)
+        ]
+
+    def patterns(self) -> list[str]:
+        """The outputs of the rule: one for each size and format, in the order of thumbnail_paths()."""
+        return patterns_of(self.settings["output"], self.settings)
+
+    def odd_patterns(self) -> list[str]:
+        """The same for pictures whose names Snakemake cannot write."""
+        return patterns_of(ODD_NAMES, self.settings)
+
+
+def patterns_of(folder: str, settings: Mapping) -> list[str]:
+    """The paths of a picture's thumbnails below `folder`, with a wildcard for the picture."""
+    return thumbnail_paths("{picture}", {**settings, "output": folder, "keep_extension": True})
+
+
+def stem(name: str, keep_extension: bool) -> str:
+    """A picture's path without its extension, unless that is kept."""
+    return name if keep_extension else os.path.splitext(name)[0]
+
+
+def can_be_spoken(wildcard: str, settings: Mapping) -> bool:
+    """Whether Snakemake can use this path as a wildcard, and files can be named after it."""
+    if UNSPEAKABLE.search(wildcard) or wildcard.endswith((" ", "/")):
+        return False
+    if wildcard.count(wildcard[-1]) >= 20 and REPEATED.search(wildcard):
+        return False
+    longest_extension = max(len(FORMATS[format][0]) for format in settings["format"])
+    longest_part = max(len(part.encode()) for part in wildcard.split("/"))
+    return longest_part + max(longest_extension, len(".log")) <= LONGEST_NAME
+
+
+def link_source(path: str, wildcard: str) -> str:
+    """A link to `path` under a name that Snakemake can write. Raises OSError."""
+    link = os.path.join(ODD_NAMES, "sources", wildcard)
+    target = os.path.abspath(path)
+    if not os.path.islink(link) or os.readlink(link) != target:
+        os.makedirs(os.path.dirname(link), exist_ok=True)
+        if os.path.islink(link):
+            os.unlink(link)
+        os.symlink(target, link)
+    return link
+
+
+def list_catalogue(settings: Mapping) -> Catalogue:
+    """Search the source folder for pictures, by extension, in a stable order.
+
+    Raises CatalogueError if the folder is missing, holds no picture, or two pictures would share a thumbnail.
+    """
+    source, output = settings["source"], settings["output"]
+    if not os.path.isdir(source):
+        raise CatalogueError(
+            f"the source folder {source!r} does not exist (seen from {os.getcwd()!r}): "
+            "create it, mount it, or set `source` in config.yaml"
+        )
+    pictures = sorted(find_pictures(source, output))
+    if not pictures:
+        raise CatalogueError(
+            f"no picture in the source folder {source!r}: none of its files ends in {' '.join(sorted(EXTENSIONS))}"
+        )
+    check_collisions(pictures, settings)
+    return Catalogue(pictures, settings)
+
+
+def find_pictures(source: str, output: str) -> Iterator[Picture]:
+    """Every picture below the folder `source`, in no particular order; links are followed, wherever they lead.
+
+    Left out: hidden files and folders, the `output` folder, and a folder reached once more through a link inside
+    itself (which would go on for ever).
+    """
+    try:
+        status = os.stat(output)
+        output_id = (status.st_dev, status.st_ino)
+    except OSError:
+        output_id = None  # nothing was made yet
+    status = os.stat(source)
+    open_folders = [("", ((status.st_dev, status.st_ino),))]
+    while open_folders:
+        folder, ancestors = open_folders.pop()
+        try:
+            entries = list(os.scandir(os.path.join(source, folder)))
+        except OSError:
+            yield Picture(f"{folder}/", 0, readable=False)
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            name = os.path.join(folder, entry.name)
+            is_picture = os.path.splitext(entry.name)[1].lower() in EXTENSIONS
+            try:
+                is_folder = entry.is_dir()
+                if not is_folder and not is_picture:
+                    continue
+                status = entry.stat()
+            except OSError:  # a link in a circle, or to a place that may not be looked into
+                if is_picture:
+                    yield Picture(name, 0, readable=False)
+                continue
+            if is_folder:
+                folder_id = (status.st_dev, status.st_ino)
+                if folder_id not in ancestors and folder_id != output_id:
+                    open_folders.append((name, (*ancestors, folder_id)))
+            elif entry.is_file():
+                yield Picture(name, status.st_size, os.access(entry.path, os.R_OK))
+
+
+def check_collisions(pictures: list[Picture], settings: Mapping) -> None:
+    """Refuse pictures that would share a thumbnail, or one that would stand where another needs a folder.
+
+    Raises CatalogueError naming up to five pairs.
+    """
+    owners: dict[str, str] = {}
+    pairs = []
+    for picture in pictures:
+        wildcard = stem(picture.name, settings["keep_extension"])
+        if wildcard in owners:
+            pairs.append((owners[wildcard], picture.name))
+        owners.setdefault(wildcard, picture.name)
+    advice = "set `keep_extension: true` (a.jpg.jpg, a.png.jpg), or rename one"
+    if not pairs:
+        suffixes = [FORMATS[format][0] for format in settings["format"]]
+        files = {wildcard + suffix: name for wildcard, name in owners.items() for suffix in suffixes}
+        folders = {os.path.dirname(name): name for name in owners.values()}
+        for folder, name in list(folders.items()):
+            while folder := os.path.dirname(folder):
+                folders.setdefault(folder, name)
+        pairs = [(files[path], folders[path]) for path in sorted(files.keys() & folders.keys())]
+        advice = "rename the folder, or the picture"
+    if pairs:
+        source = settings["source"]
+        shown = [
+            f"  {printable(below(source, first))}  and  {printable(below(source, second))}"
+            for first, second in pairs[:5]
+        ]
+        more = f"\n  ... and {len(pairs) - 5:,} more" if len(pairs) > 5 else ""
+        raise CatalogueError(
+            "these pictures would share one thumbnail:\n"
+            + "\n".join(shown)
+            + more
+            + f"\n{advice[0].upper()}{advice[1:]}."
+        )

@@ -1,0 +1,145 @@
+"""Tell how a run ended: the summary in the terminal, and the list of failures in a file."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Container, Mapping
+from typing import NamedTuple
+
+from scripts.catalogue import Catalogue
+from scripts.thumbnail import below, printable, write_whole
+
+FAILURES = "logs/failures.tsv"
+LOG_FOLDERS = ("logs/thumbnail", "logs/odd-names")  # as the Snakefile names them
+HEADER = "source\treason"
+SHOWN = 20  # failures in the summary; the file has them all
+STOPPED = "not made: the run was stopped before its turn"
+UNKNOWN = "its job ended without a word: Snakemake's own log, named above, says how"
+
+
+class Outcome(NamedTuple):
+    """What became of the pictures that a run looked at, each by what Snakemake calls it."""
+
+    made: list[str]
+    current: list[str]
+    missing: dict[str, str]  # and why
+
+
+def report(workflow, catalogue: Catalogue, folder: str) -> None:
+    """Tell how a run in the working directory `folder` ended, as the last thing that the process does.
+
+    Snakemake's hooks (onsuccess, onerror) do not run when there is nothing to do, and Snakemake writes more lines
+    after them; so this is called as the interpreter exits. Says nothing where nothing was run: in a dry run, in
+    the processes of single jobs, after an error in the settings.
+    """
+    if not workflow.is_main_process or workflow.dryrun or workflow.scheduler is None:
+        return
+    with contextlib.chdir(folder):  # Snakemake has gone back to where it was started.
+        ended = outcome(workflow)
+        for logs in LOG_FOLDERS:
+            remove_idle_logs(logs, catalogue.pictures)
+        missing = record(ended, catalogue)
+    print(summary(len(ended.made), len(ended.current), missing), file=sys.stderr)
+
+
+def record(ended: Outcome, catalogue: Catalogue) -> dict[str, str]:
+    """Bring the failures file up to date. Returns what this run left missing, source to reason. Raises OSError."""
+    source = {
+        wildcard: printable(below(catalogue.settings["source"], picture.name))
+        for wildcard, picture in catalogue.pictures.items()
+    }
+    missing = {source[picture]: reason for picture, reason in ended.missing.items()}
+    looked_at = {source[picture] for picture in (*ended.made, *ended.current, *ended.missing)}
+    write_failures(FAILURES, update_failures(read_failures(FAILURES), looked_at, missing, set(source.values())))
+    return missing
+
+
+def outcome(workflow) -> Outcome:
+    """What became of each picture that the DAG of `workflow` holds, after the run.
+
+    No public interface of Snakemake lists the jobs after a run and what became of them: hence its DAG and scheduler
+    are asked, here and nowhere else (tests/test_workflow.py fails should they answer otherwise).
+    """
+    result = Outcome([], [], {})
+    dag, failed = workflow.dag, workflow.scheduler.failed
+    for job in dag.jobs:
+        if "picture" not in job.wildcards_dict:
+            continue
+        picture = job.wildcards_dict["picture"]
+        if dag.finished(job):
+            result.made.append(picture)
+        elif dag.needrun(job):
+            result.missing[picture] = read_reason(job.log[0]) or (UNKNOWN if job in failed else STOPPED)
+        else:
+            result.current.append(picture)
+    return result
+
+
+def read_reason(log: str) -> str:
+    """Why a picture was not made, from its log file; empty if that has nothing to say."""
+    try:
+        with open(log, encoding="utf-8") as file:
+            return file.readline().strip()
+    except OSError:
+        return ""
+
+
+def read_failures(path: str) -> dict[str, str]:
+    """The failures file: source to reason. Empty if there is none, and without the lines that are not whole."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = file.read().splitlines()[1:]
+    except FileNotFoundError:
+        return {}
+    return dict(line.split("\t", 1) for line in lines if "\t" in line)
+
+
+def write_failures(path: str, failures: Mapping[str, str]) -> None:
+    """Write the failures file, whole, sorted by source. Raises OSError."""
+    lines = [HEADER, *(f"{source}\t{reason}" for source, reason in sorted(failures.items()))]
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    write_whole(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def update_failures(
+    before: Mapping[str, str], looked_at: set[str], missing: Mapping[str, str], catalogue: set[str]
+) -> dict[str, str]:
+    """The failures after a run, from those `before` it, each source to reason.
+
+    Only pictures that the run `looked_at` change their lines: they stay while they are `missing`. The others stay as
+    they were, as long as they are in the `catalogue` at all.
+    """
+    kept = {source: reason for source, reason in before.items() if source in catalogue - looked_at}
+    return kept | dict(missing)
+
+
+def summary(made: int, current: int, missing: Mapping[str, str]) -> str:
+    """The last lines of a run."""
+    failed = {source: reason for source, reason in missing.items() if reason != STOPPED}
+    stopped = len(missing) - len(failed)
+    counts = f"thumbmill: {made:,} made, {current:,} up to date, {len(failed):,} failed"
+    lines = [counts + (f", {stopped:,} not made because the run was stopped" if stopped else "")]
+    lines += [f"  {source}: {reason}" for source, reason in sorted(failed.items())[:SHOWN]]
+    if len(failed) > SHOWN:
+        lines.append(f"  ... and {len(failed) - SHOWN:,} more")
+    if missing:
+        lines.append(f"  all of them, with their reasons: {FAILURES}")
+    return "\n".join(lines)
+
+
+def remove_idle_logs(folder: str, pictures: Container[str]) -> None:
+    """Remove the logs below `folder` that have nothing to say, and the folders that this empties.
+
+    Snakemake makes an empty log for each job that wrote none; others belong to pictures that are no longer among the
+    `pictures`, by what Snakemake calls them.
+    """
+    for path, _, files in os.walk(folder, topdown=False):
+        for file in files:
+            log = os.path.join(path, file)
+            picture, extension = os.path.splitext(os.path.relpath(log, folder))
+            if extension == ".log" and (picture not in pictures or os.path.getsize(log) == 0):
+                os.unlink(log)
+        try:
+            os.rmdir(path)
+        except OSError:
+            pass  # something is left in it

@@ -1,0 +1,167 @@
+"""Read thumbmill's settings: complete them, check them, and say in plain words what is wrong with them."""
+
+import copy
+import difflib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+
+import PIL
+from PIL import ImageColor
+
+# What decides where files lie or whether a picture is accepted, but not one pixel of a thumbnail. Everything else
+# does: a setting that is forgotten here costs time, one that stands here wrongly would leave old thumbnails.
+NOT_PIXELS = ("source", "output", "keep_extension", "max_pixels")
+
+NO_SIZE = (None, "null")  # the second is how --config passes it on
+
+COLOUR = "must be a colour: '#ffffff', or a name such as white"
+
+TYPES = {
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "string": "text",
+    "object": "a group of settings",
+    "array": "a list",
+}
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used; the message says which one, what it is and what is allowed."""
+
+
+def read_settings(config: Mapping, validator) -> dict:
+    """The settings of `config`, complete: with the schema's defaults, and numbers where `--config` gave text.
+
+    `validator` is a jsonschema validator of `schemas/config.schema.yaml`. `config` is not changed.
+
+    Raises SettingsError if a setting is unknown, of the wrong kind or out of range.
+    """
+    settings = copy.deepcopy(dict(config))
+    if isinstance(settings.get("format"), str):
+        settings["format"] = [settings["format"]]
+    if isinstance(settings.get("sizes"), Mapping):
+        settings["sizes"] = {name: size for name, size in settings["sizes"].items() if size not in NO_SIZE}
+    settings = complete(settings, validator.schema)
+    errors = sorted(validator.iter_errors(settings), key=lambda error: [str(key) for key in error.absolute_path])
+    if errors:
+        raise SettingsError("\n".join(dict.fromkeys(explain(error) for error in errors)))
+    for folder in ("source", "output"):
+        settings[folder] = os.path.normpath(settings[folder])
+    try:
+        ImageColor.getrgb(settings["background"])
+    except ValueError:
+        raise SettingsError(f"background is {settings['background']!r}: {COLOUR}") from None
+    check_folders(settings["source"], settings["output"], settings["sizes"])
+    return settings
+
+
+def complete(value, schema: Mapping):
+    """`value` with the defaults of its `schema` filled in, and text that spells a number or truth value converted."""
+    kind = schema.get("type")
+    if isinstance(value, str):
+        if kind == "integer" and re.fullmatch(r"\s*[+-]?[0-9][0-9_]*\s*", value):
+            return int(value)
+        if kind == "boolean" and value.strip().lower() in ("true", "false"):
+            return value.strip().lower() == "true"
+    if kind == "object" and isinstance(value, Mapping):
+        known = schema.get("properties", {})
+        value = dict(value)
+        for key, subschema in known.items():
+            if "default" in subschema:
+                value.setdefault(key, copy.deepcopy(subschema["default"]))
+        for pattern, subschema in schema.get("patternProperties", {}).items():
+            value |= {key: complete(item, subschema) for key, item in value.items() if re.search(pattern, str(key))}
+        value |= {key: complete(value[key], subschema) for key, subschema in known.items() if key in value}
+    return value
+
+
+def explain(error) -> str:
+    """One line for a jsonschema ValidationError: the setting, its value, and what is allowed."""
+    setting = ".".join(key for key in error.absolute_path if isinstance(key, str))
+    allowed, value = error.validator_value, error.instance
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        patterns = list(error.schema.get("patternProperties", {}))
+        unknown = [str(key) for key in value if key not in known and not any(re.search(p, str(key)) for p in patterns)]
+        if patterns:
+            return f"{setting}: {unknown[0]!r} cannot be a name here: use letters, digits, - and _"
+        close = difflib.get_close_matches(unknown[0], known, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        where = f"{setting}: unknown setting" if setting else "unknown setting"
+        return f"{where} {unknown[0]!r}{hint}: allowed are {', '.join(known)}"
+    if error.validator == "required":
+        missing = [key for key in allowed if key not in value]
+        return f"{setting} has no {' and no '.join(missing)}: each size needs {' and '.join(allowed)}"
+    expected = {
+        "type": lambda: f"must be {TYPES[allowed]}",
+        "enum": lambda: f"must be one of {', '.join(map(str, allowed))}",
+        "minimum": lambda: f"must be at least {allowed}",
+        "maximum": lambda: f"must be at most {allowed}",
+        "pattern": lambda: COLOUR if setting == "background" else "must not be empty or hold { } < >",
+        "minItems": lambda: "must name at least one",
+        "minProperties": lambda: "must name at least one",
+        "uniqueItems": lambda: "must not name anything twice",
+    }
+    return f"{setting} is {value!r}: {expected[error.validator]()}"
+
+
+def check_folders(source: str, output: str, sizes: Mapping) -> None:
+    """Refuse folders in which a thumbnail would become a source.
+
+    The output folder may lie inside the source folder (it is then left out of the catalogue) or around it.
+
+    Raises SettingsError.
+    """
+    real_source, real_output = os.path.realpath(source), os.path.realpath(output)
+    if real_source == real_output:
+        inside = os.path.join(output, "thumbnails")
+        raise SettingsError(
+            f"output is {output!r}, the source folder itself: thumbnails would be taken for sources. "
+            f"Give them a folder of their own, for instance {inside!r}"
+        )
+    for size in sizes:
+        folder = os.path.join(real_output, size)
+        if os.path.commonpath([folder, real_source]) in (folder, real_source) and not is_inside(
+            real_output, real_source
+        ):
+            raise SettingsError(
+                f"sizes.{size} would be written to {os.path.join(output, size)!r}, among the sources in {source!r}: "
+                "choose another name for the size, or another output folder"
+            )
+
+
+def is_inside(path: str, folder: str) -> bool:
+    """Whether `path` is `folder` or lies below it (both absolute)."""
+    return os.path.commonpath([path, folder]) == folder
+
+
+def find_config(workflow_folder: str) -> str:
+    """The settings file: config.yaml of the working directory, or else the one beside the Snakefile."""
+    return "config.yaml" if os.path.exists("config.yaml") else os.path.join(workflow_folder, "config.yaml")
+
+
+def load_validator(workflow_folder: str):
+    """The jsonschema validator of the settings, from the schema beside the Snakefile."""
+    # Imported here: the picture script's environment has neither, and workers need neither.
+    import jsonschema
+    import yaml
+
+    with open(os.path.join(workflow_folder, "schemas", "config.schema.yaml"), encoding="utf-8") as file:
+        return jsonschema.Draft202012Validator(yaml.safe_load(file))
+
+
+def recipe(settings: Mapping, workflow_folder: str) -> str:
+    """A digest of what decides a thumbnail's pixels besides the picture itself.
+
+    That is the settings that decide pixels, the content of the picture script (not its date, so that a fresh checkout
+    redoes nothing) and the version of Pillow.
+    """
+    pixels = {key: value for key, value in settings.items() if key not in NOT_PIXELS}
+    pixels["quality"] = {format: value for format, value in settings["quality"].items() if format in settings["format"]}
+    with open(os.path.join(workflow_folder, "scripts", "thumbnail.py"), "rb") as file:
+        script = hashlib.sha256(file.read()).hexdigest()
+    text = json.dumps([pixels, script, PIL.__version__], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,445 @@
+"""Make the thumbnails of one picture: decode once, write every size in every format.
+
+Nothing here knows Snakemake but `run_job` at the end, so that each function can be called from a test, a benchmark
+or another program. Only the standard library and Pillow are imported: the script also runs in the environment of
+`envs/thumbnail.yaml` or in a container.
+"""
+
+import errno
+import io
+import itertools
+import os
+import struct
+import sys
+import warnings
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+from PIL import Image, ImageCms, ImageColor, UnidentifiedImageError
+
+# Formats that are ever decoded. Pillow knows many more; some start external programs (EPS), most are never seen in a
+# shop, and each is a way in for a hostile file.
+READABLE = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
+
+# Setting -> (file extension, Pillow's name, whether the format keeps transparency, what Pillow's encoder is told).
+# AVIF gets one thread: the workers already share the cores, and the bytes must not depend on how many there are.
+FORMATS = {
+    "jpeg": (".jpg", "JPEG", False, {}),
+    "png": (".png", "PNG", True, {}),
+    "webp": (".webp", "WEBP", True, {}),
+    "avif": (".avif", "AVIF", True, {"max_threads": 1}),
+}
+
+# How much larger than the thumbnail a picture stays before the final, precise resampling: the factor that Pillow's
+# own `Image.thumbnail` uses ("fair resampling ... indistinguishable from the full one in many cases", its manual).
+REDUCING_GAP = 2.0
+
+ORIENTATION = 0x0112  # EXIF 2.32, tag 274: how the stored picture must be turned to stand upright
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+TEMPORARY_PREFIX = ".thumbmill-"
+
+# Stands in for a picture whose name Snakemake cannot write (see scripts/catalogue.py): a link to its thumbnail.
+ODD_NAMES = ".snakemake/thumbmill/odd-names"
+
+
+class PictureError(Exception):
+    """This picture cannot be made into thumbnails; the message is one line for the person who owns it."""
+
+
+class Thumbnail(NamedTuple):
+    """One file to make: its path, the size it shows (`width`, `height`, `fit`, `enlarge`) and its format."""
+
+    path: str
+    size: Mapping
+    format: str
+
+
+def make_thumbnails(
+    source: str,
+    thumbnails: Iterable[Thumbnail],
+    *,
+    quality: Mapping[str, int],
+    background: str = "#ffffff",
+    max_pixels: int = 200_000_000,
+) -> list[str]:
+    """Decode `source` once and write all its `thumbnails`, or none of them.
+
+    `quality` maps a format to its encoder's 1 to 100; `background` is the `#rrggbb` that shows through where a format
+    has no transparency and around a picture that is padded; `max_pixels` is the largest width x height accepted.
+    Returns notes for the user, a line each: things that were wrong with the picture and could be put right.
+
+    Raises PictureError if the picture cannot be read or a thumbnail cannot be written.
+    """
+    thumbnails = list(thumbnails)
+    notes: list[str] = []
+    try:
+        with open_picture(source, max_pixels) as picture:
+            rendered = render(picture, [thumbnail.size for thumbnail in thumbnails], background, notes)
+    except PictureError:
+        raise
+    except Exception as error:  # A decoder raises anything at a malformed file: struct.error, KeyError, SyntaxError...
+        raise PictureError(explain(error)) from error
+    encoded = []
+    for thumbnail, image in zip(thumbnails, rendered, strict=True):
+        try:
+            encoded.append((thumbnail.path, encode(image, thumbnail.format, quality, background)))
+        except (OSError, ValueError, MemoryError) as error:
+            reason = f"cannot be saved as {thumbnail.format} at {image.width}x{image.height}: {error}"
+            raise PictureError(one_line(reason)) from error
+    for path, content in encoded:
+        try:
+            write_whole(path, content)
+        except OSError as error:
+            for thumbnail in thumbnails:
+                remove(thumbnail.path)
+            raise PictureError(f"cannot write {path}: {error.strerror}") from error
+    return list(dict.fromkeys(notes))
+
+
+def open_picture(source: str, max_pixels: int) -> Image.Image:
+    """Open `source`, reading its header only.
+
+    Raises PictureError if it has more than `max_pixels` pixels, or is in none of the READABLE formats.
+    """
+    # Pillow's own limit on pixels is a global, and warns where it should refuse; the check below replaces it.
+    Image.MAX_IMAGE_PIXELS = None
+    if os.path.isdir(source):
+        raise PictureError("a folder that cannot be listed: check its permissions")
+    if os.path.getsize(source) == 0:
+        raise PictureError("the file is empty")
+    picture = Image.open(source, formats=READABLE)
+    width, height = picture.size
+    if width * height > max_pixels:
+        picture.close()
+        raise PictureError(
+            f"too large: {width} x {height} is {width * height:,} pixels, and max_pixels allows {max_pixels:,}"
+        )
+    return picture
+
+
+def render(picture: Image.Image, sizes: list[Mapping], background: str, notes: list[str]) -> list[Image.Image]:
+    """The upright, 8-bit sRGB pictures (mode RGB or RGBA) that `sizes` ask for, from one decode of `picture`.
+
+    `picture` must be freshly opened: a JPEG is decoded at the smallest of its scales that still serves all sizes.
+    What was put right is appended to `notes`.
+    """
+    shrinks_on_load = picture.format in ("JPEG", "MPO")
+    original = picture.size
+    if shrinks_on_load:
+        turn = read_turn(picture, notes)
+        targets = [fit_size(turned(original, turn), size)[0] for size in sizes]
+        needed = tuple(int(max(sides) * REDUCING_GAP) for sides in zip(*targets, strict=True))
+        picture.draft(None, turned(needed, turn))
+    picture.load()
+    if not shrinks_on_load:
+        # TIFF turns itself upright while it is loaded, and PNG may keep its EXIF behind the pixels.
+        turn = read_turn(picture, notes)
+        original = picture.size
+    profile = picture.info.get("icc_profile")
+    decoded = to_plain_mode(picture)
+    made: dict[tuple, Image.Image] = {}
+    rendered = []
+    for size in sizes:
+        key = tuple(sorted(size.items()))
+        if key not in made:
+            scaled, box = fit_size(turned(original, turn), size)
+            image = resize(decoded, turned(scaled, turn))
+            if turn in TURNS:
+                image = image.transpose(TURNS[turn])
+            made[key] = place(to_srgb(image, profile, notes), box, background)
+        rendered.append(made[key])
+    return rendered
+
+
+def turned(size: tuple[int, int], turn: int) -> tuple[int, int]:
+    """(width, height) after turning by the EXIF orientation `turn`: 5 to 8 exchange the two."""
+    return size[::-1] if turn >= 5 else size
+
+
+def read_turn(picture: Image.Image, notes: list[str]) -> int:
+    """The EXIF orientation, 1 (upright) to 8; 1 with a note where the EXIF block is broken."""
+    try:
+        turn = picture.getexif().get(ORIENTATION, 1)
+    except (SyntaxError, ValueError, KeyError, TypeError, OSError, struct.error) as error:
+        notes.append(f"broken EXIF block ignored: {one_line(error)}")
+        return 1
+    return turn if turn in TURNS else 1
+
+
+def fit_size(picture: tuple[int, int], size: Mapping) -> tuple[tuple[int, int], tuple[int, int]]:
+    """How a `picture` of (width, height) pixels is brought to `size`.
+
+    Returns two (width, height): what the whole picture is scaled to, and the box that is then cut out of its middle
+    (cover) or laid around it (pad). Unless `size["enlarge"]`, nothing is scaled up: a small picture stays as it is,
+    and `cover` cuts the largest box of the wanted shape that the picture fills.
+    """
+    box = (size["width"], size["height"])
+    scales = [wanted / actual for wanted, actual in zip(box, picture, strict=True)]
+    scale = max(scales) if size["fit"] == "cover" else min(scales)
+    if scale > 1 and not size.get("enlarge", False):
+        if size["fit"] == "cover":
+            box = tuple(max(1, round(side / scale)) for side in box)
+        scale = 1
+    scaled = tuple(max(1, round(side * scale)) for side in picture)
+    if size["fit"] == "contain":
+        box = scaled
+    elif size["fit"] == "cover":
+        box = tuple(min(pair) for pair in zip(box, scaled, strict=True))
+    return scaled, box
+
+
+def to_plain_mode(picture: Image.Image) -> Image.Image:
+    """`picture` in a mode that can be resampled and holds 8 bits a channel: L, RGB, RGBa, CMYK or LAB.
+
+    Transparency, of whatever kind, becomes RGBa: colours multiplied by their opacity, so that resampling lets no
+    colour of an invisible pixel bleed into its neighbours.
+    """
+    mode = picture.mode
+    if mode.startswith("I") or mode == "F":
+        return deep_to_8_bit(picture)
+    if picture.has_transparency_data:
+        return picture.convert("RGBA").convert("RGBa")
+    if mode in ("L", "RGB", "CMYK", "LAB"):
+        return picture
+    return picture.convert("L" if mode == "1" else "RGB")
+
+
+def deep_to_8_bit(picture: Image.Image) -> Image.Image:
+    """A picture of mode I;16, I or F as mode L.
+
+    White is the largest value of the narrowest usual range that holds the picture: 1 for floating point, else 255,
+    65,535 (16 bits) or 4,294,967,295 (32 bits). Mode I;16 says its range itself. Values below 0 are black.
+    """
+    white = 65_535
+    if picture.mode in ("I", "F"):
+        _, largest = picture.getextrema()
+        ranges = (1, 255, 65_535) if picture.mode == "F" else (255, 65_535)
+        white = next((limit for limit in ranges if largest <= limit), 4_294_967_295)
+    return picture.point(lambda value: value * (255 / white) + 0).convert("L")
+
+
+def resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """`image` at `size` (width, height) pixels, by Lanczos resampling."""
+    if image.size == size:
+        return image
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
+
+
+def to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
+    """`image` in sRGB, as mode RGB or RGBA, from the colours that `profile` (an ICC profile) describes.
+
+    Without a profile RGB and grey are taken to be sRGB already. A profile that is broken or made for another kind of
+    picture is ignored, with a note.
+    """
+    alpha = None
+    if image.mode == "RGBa":
+        image = image.convert("RGBA")
+        alpha = image.getchannel("A")
+        image = image.convert("RGB")
+    if profile:
+        try:
+            image = from_profile(image, profile)
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
+            notes.append(f"colour profile ignored: {one_line(error)}")
+    if image.mode == "LAB":
+        image = ImageCms.applyTransform(image, lab_to_srgb())
+    image = image.convert("RGB")
+    if alpha:
+        image.putalpha(alpha)
+    return image
+
+
+def from_profile(image: Image.Image, profile: bytes) -> Image.Image:
+    """`image` converted to sRGB, or as it was where the profile would change nothing.
+
+    Raises ImageCms.PyCMSError, OSError or ValueError if the profile is broken or made for another kind of picture.
+    """
+    kind = profile[16:20].strip()  # ICC.1:2022, 7.2: the colour space of the data
+    if kind == b"GRAY" and image.mode == "RGB":
+        raise ValueError("it is for grey pictures, and this one has colours")
+    if kind == b"RGB" and image.mode == "L":
+        image = image.convert("RGB")
+    if kind == b"Lab" or image.mode == "LAB":
+        return image
+    transform = profile_to_srgb(profile, image.mode)
+    return image if transform is None else ImageCms.applyTransform(image, transform)
+
+
+@lru_cache(maxsize=64)
+def profile_to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """The transformation from `profile` to sRGB for pictures of `mode` (L, RGB, CMYK); None if it changes nothing.
+
+    Relative colorimetric with black point compensation: white stays white and black stays black, as in browsers.
+    """
+    transform = ImageCms.buildTransform(
+        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+        ImageCms.createProfile("sRGB"),
+        mode,
+        "RGB",
+        ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+    if mode == "RGB":
+        # Most profiles in the wild are some sRGB. Rounding apart (1 of 255) such a one maps each colour to itself.
+        levels = range(0, 256, 51)
+        probe = Image.new("RGB", (216, 1))
+        probe.putdata(list(itertools.product(levels, levels, levels)))
+        changed = ImageCms.applyTransform(probe, transform).tobytes()
+        if all(abs(before - after) <= 1 for before, after in zip(probe.tobytes(), changed, strict=True)):
+            return None
+    return transform
+
+
+@lru_cache(maxsize=1)
+def lab_to_srgb() -> ImageCms.ImageCmsTransform:
+    """The transformation from CIE L*a*b* (D50), as TIFF holds it, to sRGB."""
+    return ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
+
+
+def place(image: Image.Image, box: tuple[int, int], background: str) -> Image.Image:
+    """`image` in the middle of a `box` (width, height): cut where it is larger, surrounded where it is smaller.
+
+    A transparent picture is surrounded by nothing, any other by the `background`.
+    """
+    if image.size == box:
+        return image
+    left, top = ((inner - outer) // 2 for inner, outer in zip(image.size, box, strict=True))
+    if left >= 0 and top >= 0:
+        return image.crop((left, top, left + box[0], top + box[1]))
+    red, green, blue = ImageColor.getrgb(background)
+    around = (red, green, blue, 0) if image.mode == "RGBA" else (red, green, blue)
+    canvas = Image.new(image.mode, box, around)
+    canvas.paste(image, (-left, -top))
+    return canvas
+
+
+def encode(image: Image.Image, format: str, quality: Mapping[str, int], background: str) -> bytes:
+    """`image` as a file's content, without any metadata; transparency the format lacks shows the `background`."""
+    _, name, keeps_transparency, options = FORMATS[format]
+    if image.mode == "RGBA" and not keeps_transparency:
+        canvas = Image.new("RGB", image.size, background)
+        canvas.paste(image, mask=image.getchannel("A"))
+        image = canvas
+    if image.info:
+        image = image.copy()
+        image.info = {}  # else Pillow writes comments, EXIF and profiles of the source into some formats
+    if format in quality:
+        options = options | {"quality": quality[format]}
+    content = io.BytesIO()
+    image.save(content, name, **options)
+    return content.getvalue()
+
+
+def write_whole(path: str, content: bytes) -> None:
+    """Write `content` to `path` so that, whenever this process dies, `path` is whole or absent.
+
+    Raises OSError.
+    """
+    folder = os.path.dirname(path) or "."
+    temporary = os.path.join(folder, f"{TEMPORARY_PREFIX}{os.getpid()}-{os.urandom(8).hex()}")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        remove(temporary)
+        raise
+
+
+def explain(error: Exception) -> str:
+    """Why a picture could not be read, as one line."""
+    if isinstance(error, UnidentifiedImageError):
+        return f"not a picture in a format that is read ({', '.join(READABLE)})"
+    if isinstance(error, FileNotFoundError):
+        return "no such file (a link that points nowhere?)"
+    if isinstance(error, PermissionError):
+        return "permission denied: make the file readable"
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        return "a link that points to itself"
+    if isinstance(error, MemoryError):
+        return "not enough memory to decode it"
+    return f"damaged: {one_line(error) or type(error).__name__}"
+
+
+def one_line(text: object) -> str:
+    """`text` on a single line, without control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+
+
+def thumbnail_paths(name: str, config: Mapping) -> list[str]:
+    """Where the thumbnails of the picture `name` (its path below the source folder) belong.
+
+    Size by size, and within a size format by format: the order of every list of thumbnails in thumbmill.
+    """
+    stem = name if config["keep_extension"] else os.path.splitext(name)[0]
+    kinds = itertools.product(config["sizes"], config["format"])
+    return [below(config["output"], f"{size}/{stem}{FORMATS[format][0]}") for size, format in kinds]
+
+
+def below(folder: str, name: str) -> str:
+    """The path of `name` in `folder`, without the "./" that Snakemake warns of."""
+    return name if folder == "." else os.path.join(folder, name)
+
+
+def run_job(snakemake) -> None:
+    """Do one Snakemake job of rule `thumbnail`: what there is to say goes to its log, and a failure is one line."""
+    warnings.simplefilter("ignore")  # Pillow's about odd metadata: what matters becomes a note or an error.
+    config = snakemake.config
+    name, _ = snakemake.params.picture
+    location = below(config["source"], name)
+    paths = list(snakemake.output)
+    stand_ins = []
+    if paths[0].startswith(ODD_NAMES):
+        stand_ins, paths = paths, thumbnail_paths(name, config)
+        for path in paths:
+            remove(path)  # Snakemake has deleted the link to it only.
+            if snakemake.input:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+    kinds = itertools.product(config["sizes"].values(), config["format"])
+    try:
+        notes = make_thumbnails(
+            snakemake.input[0] if snakemake.input else location,
+            [Thumbnail(path, size, format) for path, (size, format) in zip(paths, kinds, strict=True)],
+            quality=config["quality"],
+            background=config["background"],
+            max_pixels=config["max_pixels"],
+        )
+    except PictureError as error:
+        write_log(snakemake.log[0], [str(error)])
+        sys.exit(f"{printable(location)}: {error}")
+    for stand_in, path in zip(stand_ins, paths, strict=False):
+        os.symlink(os.path.abspath(path), stand_in)
+    if notes:
+        write_log(snakemake.log[0], notes)
+
+
+def write_log(path: str, lines: list[str]) -> None:
+    """Write `lines` to the log file `path`. Raises OSError."""
+    write_whole(path, "".join(f"{printable(line)}\n" for line in lines).encode())
+
+
+def printable(text: str) -> str:
+    """`text` with what cannot be encoded (file names that are not UTF-8) or printed shown as escapes."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def remove(path: str) -> None:
+    """Delete the file `path`, if it is there and can be deleted."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+if "snakemake" in globals():
+    run_job(globals()["snakemake"])

@@ -1,0 +1,95 @@
+"""A catalogue in a folder of its own, and Snakemake run on it as a user would."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from PIL import Image
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+class Run(NamedTuple):
+    """What a run of Snakemake came to: exit code, the pictures whose jobs ran (by wildcard), all that it printed."""
+
+    code: int
+    jobs: set[str]
+    text: str
+
+    @property
+    def last_lines(self) -> list[str]:
+        """The summary: from the line that counts."""
+        lines = self.text.rstrip().splitlines()
+        start = max(number for number, line in enumerate(lines) if line.startswith("thumbmill: "))
+        return lines[start:]
+
+
+class Shop:
+    """A working directory with a source folder `images`, and the workflow to run in it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.workflow = REPOSITORY
+
+    def picture(self, name: str, colour: str = "red", size: tuple[int, int] = (60, 40)) -> Path:
+        """Draw a picture under `images`, in the format that its extension says."""
+        path = self.folder / "images" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", size, colour).save(path)
+        return path
+
+    def thumbnail(self, name: str) -> Path:
+        """The path of a thumbnail of size `thumb`."""
+        return self.folder / "thumbnails" / "thumb" / name
+
+    def files(self, folder: str = "thumbnails") -> set[str]:
+        """All files below `folder`, relative to it."""
+        top = self.folder / folder
+        return {os.path.relpath(os.path.join(path, file), top) for path, _, files in os.walk(top) for file in files}
+
+    def failures(self) -> dict[str, str]:
+        """logs/failures.tsv as a dictionary."""
+        header, *lines = (self.folder / "logs/failures.tsv").read_text().splitlines()
+        assert header == "source\treason"
+        return dict(line.split("\t") for line in lines)
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line: two cores, the jobs named, unless `arguments` say otherwise."""
+        given = [str(argument) for argument in arguments]
+        defaults = ["--snakefile", str(self.workflow / "Snakefile"), "--quiet", "host"]
+        if "--cores" not in given:
+            defaults += ["--cores", "2"]
+        return [sys.executable, "-m", "snakemake", *given, *defaults]
+
+    def run(self, *arguments: str) -> Run:
+        """Run Snakemake to its end."""
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="backslashreplace",
+        )
+        jobs = set(re.findall(r"^ +wildcards: picture=(.*)$", done.stdout, re.MULTILINE))
+        return Run(done.returncode, jobs, done.stdout)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    """An empty shop."""
+    (tmp_path / "images").mkdir()
+    return Shop(tmp_path)
+
+
+@pytest.fixture
+def small_shop(shop: Shop) -> Shop:
+    """A shop with three pictures: a.jpg, b.png, sub/c.webp."""
+    shop.picture("a.jpg", "red")
+    shop.picture("b.png", "green")
+    shop.picture("sub/c.webp", "blue")
+    return shop

@@ -1,0 +1,32 @@
+"""Real and malformed pictures through the whole workflow, where they are: set THUMBMILL_CORPUS to their folder."""
+
+import os
+from pathlib import Path
+
+import pytest
+from conftest import Shop
+from PIL import Image
+
+CORPUS = os.environ.get("THUMBMILL_CORPUS", "")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CORPUS, reason="THUMBMILL_CORPUS names no folder of pictures")
+def test_every_file_is_a_whole_thumbnail_or_a_line_in_the_failures(tmp_path):
+    shop = Shop(tmp_path)
+    (tmp_path / "images").symlink_to(Path(CORPUS).resolve())
+    sources = [path for path in Path(CORPUS).rglob("*") if path.is_file() and path.suffix in {".jpg", ".jpeg"}]
+    sources += [path for path in Path(CORPUS).rglob("*") if path.suffix in {".png", ".gif", ".webp", ".tiff", ".bmp"}]
+    names = {str(path.relative_to(CORPUS)) for path in sources}
+
+    run = shop.run("--config", "keep_extension=true")
+
+    failed = {source.removeprefix("images/") for source in shop.failures()}
+    made = {name.removesuffix(".jpg") for name in shop.files("thumbnails/thumb")}
+    assert made | failed == names
+    assert not made & failed
+    for name in made:
+        with Image.open(shop.thumbnail(f"{name}.jpg")) as thumbnail:
+            thumbnail.load()
+    assert run.code == (1 if failed else 0)
+    print(f"{len(names)} files: {len(made)} thumbnails, {len(failed)} failures")

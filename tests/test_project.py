@@ -1,0 +1,56 @@
+"""The project's own files agree with each other."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts.settings import load_validator, read_settings
+
+REPOSITORY = Path(__file__).parent.parent
+SCHEMA = yaml.safe_load((REPOSITORY / "schemas/config.schema.yaml").read_text())
+README = (REPOSITORY / "README.md").read_text()
+SETTINGS_TABLE = README.split("\n## Settings\n")[1].split("\n## ")[0]
+
+
+def test_the_conda_environment_has_the_versions_of_the_package():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    tested = dict(re.fullmatch(r"([\w-]+)[=>]=(.*)", line).groups() for line in project["dependencies"])
+    environment = yaml.safe_load((REPOSITORY / "envs/thumbnail.yaml").read_text())["dependencies"]
+    assert environment == [f"python {project['requires-python']}", f"pillow ={tested['Pillow']}"]
+
+
+def test_the_settings_file_holds_every_setting_at_its_default():
+    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    validator = load_validator(str(REPOSITORY))
+    assert set(config) == set(SCHEMA["properties"])
+    assert read_settings(config, validator) == read_settings({}, validator)
+
+
+def settings_in_schema(schema, prefix=""):
+    """The dotted names of all settings."""
+    for name, subschema in schema.get("properties", {}).items():
+        yield f"{prefix}{name}"
+        yield from settings_in_schema(subschema, f"{prefix}{name}.")
+    for subschema in schema.get("patternProperties", {}).values():
+        yield from settings_in_schema(subschema, f"{prefix}NAME.")
+
+
+@pytest.mark.parametrize("setting", list(settings_in_schema(SCHEMA)))
+def test_every_setting_is_explained_in_the_readme(setting):
+    assert f"| `{setting}` |" in SETTINGS_TABLE
+
+
+def test_nothing_in_the_readme_is_a_setting_that_is_gone():
+    documented = re.findall(r"^\| `([\w.]+)` \|", SETTINGS_TABLE, re.MULTILINE)
+    assert sorted(documented) == sorted(settings_in_schema(SCHEMA))
+
+
+def test_the_sample_catalogue_is_what_its_script_draws(tmp_path):
+    from scripts.draw_samples import SAMPLES
+
+    drawn = {str(path.relative_to(REPOSITORY / "images")) for path in (REPOSITORY / "images").rglob("*.*")}
+    assert drawn == {path for path, _, _ in SAMPLES}
+    assert sum(path.stat().st_size for path in (REPOSITORY / "images").rglob("*.*")) < 1_000_000
