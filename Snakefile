@@ -5,7 +5,7 @@ import atexit
 import os
 import sys
 
-from scripts.catalogue import CatalogueError, list_catalogue
+from scripts.catalogue import CatalogueError, as_input_function, list_catalogue
 from scripts.report import report
 from scripts.settings import SettingsError, find_config, load_validator, read_settings, recipe
 
@@ -29,7 +29,7 @@ rule all:
 
 rule thumbnail:
     input:
-        catalogue.source,
+        as_input_function(catalogue.source),
     output:
         catalogue.patterns(),
     log:
@@ -37,7 +37,7 @@ rule thumbnail:
     conda:
         "envs/thumbnail.yaml"
     params:
-        picture=catalogue.identity,
+        picture=as_input_function(catalogue.identity),
         recipe=recipe(config, workflow.basedir),
     script:
         "scripts/thumbnail.py"

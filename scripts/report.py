@@ -12,7 +12,7 @@ from scripts.thumbnail import below, printable, write_whole
 FAILURES = "logs/failures.tsv"
 LOG_FOLDERS = ("logs/thumbnail", "logs/odd-names")  # as the Snakefile names them
 HEADER = "source\treason"
-SHOWN = 20  # failures in the summary; the file has them all
+SHOWN = 20  # lines of a list in the terminal
 STOPPED = "not made: the run was stopped before its turn"
 UNKNOWN = "its job ended without a word: Snakemake's own log, named above, says how"
 
@@ -29,10 +29,13 @@ def report(workflow, catalogue: Catalogue, folder: str) -> None:
     """Tell how a run in the working directory `folder` ended, as the last thing that the process does.
 
     Snakemake's hooks (onsuccess, onerror) do not run when there is nothing to do, and Snakemake writes more lines
-    after them; so this is called as the interpreter exits. Says nothing where nothing was run: in a dry run, in
-    the processes of single jobs, after an error in the settings.
+    after them; so this is called as the interpreter exits. Says nothing where nothing was run: in the processes of
+    single jobs, after an error in the settings. After a dry run it says what would be done.
     """
-    if not workflow.is_main_process or workflow.dryrun or workflow.scheduler is None:
+    if not workflow.is_main_process or workflow.scheduler is None:
+        return
+    if workflow.dryrun:
+        print(forecast(*needed(workflow.dag), source_names(catalogue)))
         return
     with contextlib.chdir(folder):  # Snakemake has gone back to where it was started.
         ended = outcome(workflow)
@@ -44,22 +47,51 @@ def report(workflow, catalogue: Catalogue, folder: str) -> None:
 
 def record(ended: Outcome, catalogue: Catalogue) -> dict[str, str]:
     """Bring the failures file up to date. Returns what this run left missing, source to reason. Raises OSError."""
-    source = {
-        wildcard: printable(below(catalogue.settings["source"], picture.name))
-        for wildcard, picture in catalogue.pictures.items()
-    }
+    source = source_names(catalogue)
     missing = {source[picture]: reason for picture, reason in ended.missing.items()}
     looked_at = {source[picture] for picture in (*ended.made, *ended.current, *ended.missing)}
     write_failures(FAILURES, update_failures(read_failures(FAILURES), looked_at, missing, set(source.values())))
     return missing
 
 
-def outcome(workflow) -> Outcome:
-    """What became of each picture that the DAG of `workflow` holds, after the run.
+def source_names(catalogue: Catalogue) -> dict[str, str]:
+    """What the user calls each picture, by what Snakemake calls it."""
+    folder = catalogue.settings["source"]
+    return {wildcard: printable(below(folder, picture.name)) for wildcard, picture in catalogue.pictures.items()}
 
-    No public interface of Snakemake lists the jobs after a run and what became of them: hence its DAG and scheduler
-    are asked, here and nowhere else (tests/test_workflow.py fails should they answer otherwise).
-    """
+
+# No public interface of Snakemake lists the jobs of a run, why they are needed and what became of them: hence its DAG
+# and scheduler are asked, in the three functions that follow and nowhere else. tests/test_workflow.py fails should they
+# answer otherwise one day.
+
+
+def needed(dag) -> tuple[dict[str, str], int]:
+    """The pictures whose jobs `dag` finds necessary, each with the reason, and the number of the others."""
+    reasons, current = {}, 0
+    for job in dag.jobs:
+        if "picture" in job.wildcards_dict:
+            if dag.needrun(job):
+                reasons[job.wildcards_dict["picture"]] = why(dag.reason(job))
+            else:
+                current += 1
+    return reasons, current
+
+
+def why(reason) -> str:
+    """Snakemake's `reason` for a job, in this workflow's words; in its own where it has another."""
+    if reason.forced:
+        return "asked for"
+    if reason.missing_output:
+        return "has no thumbnail"
+    if reason.updated_input:
+        return "is newer than its thumbnail"
+    if reason.params_changed or reason.input_changed:
+        return "its size in bytes, the settings, the picture script or Pillow changed"
+    return str(reason)
+
+
+def outcome(workflow) -> Outcome:
+    """What became of each picture that the DAG of `workflow` holds, after the run."""
     result = Outcome([], [], {})
     dag, failed = workflow.dag, workflow.scheduler.failed
     for job in dag.jobs:
@@ -124,6 +156,15 @@ def summary(made: int, current: int, missing: Mapping[str, str]) -> str:
         lines.append(f"  ... and {len(failed) - SHOWN:,} more")
     if missing:
         lines.append(f"  all of them, with their reasons: {FAILURES}")
+    return "\n".join(lines)
+
+
+def forecast(reasons: Mapping[str, str], current: int, source: Mapping[str, str]) -> str:
+    """The last lines of a dry run, from the `reasons` to make pictures, and the names of their `source` files."""
+    lines = [f"thumbmill: {len(reasons):,} would be made, {current:,} are up to date (dry run)"]
+    lines += [f"  {source.get(picture, picture)}: {reason}" for picture, reason in list(reasons.items())[:SHOWN]]
+    if len(reasons) > SHOWN:
+        lines.append(f"  ... and {len(reasons) - SHOWN:,} more: snakemake -n --quiet host lists every job")
     return "\n".join(lines)
 
 
