@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from scripts.thumbnail import FORMATS, ODD_NAMES, below, printable, thumbnail_paths
@@ -153,7 +153,8 @@ def link_source(path: str, wildcard: str) -> str:
 def list_catalogue(settings: Mapping) -> Catalogue:
     """Search the source folder for pictures, by extension, in a stable order.
 
-    Raises CatalogueError if the folder is missing, holds no picture, or two pictures would share a thumbnail.
+    Raises CatalogueError if the folder is missing, cannot be listed, holds no picture, or two pictures would share a
+    thumbnail.
     """
     source, output = settings["source"], settings["output"]
     if not os.path.isdir(source):
@@ -161,7 +162,8 @@ def list_catalogue(settings: Mapping) -> Catalogue:
             f"the source folder {source!r} does not exist (seen from {os.getcwd()!r}): "
             "create it, mount it, or set `source` in config.yaml"
         )
-    pictures = sorted(find_pictures(source, output))
+    left_out = [output, *(os.path.join(output, size) for size in settings["sizes"])]
+    pictures = sorted(find_pictures(source, left_out))
     if not pictures:
         raise CatalogueError(
             f"no picture in the source folder {source!r}: none of its files ends in {' '.join(sorted(EXTENSIONS))}"
@@ -170,24 +172,23 @@ def list_catalogue(settings: Mapping) -> Catalogue:
     return Catalogue(pictures, settings)
 
 
-def find_pictures(source: str, output: str) -> Iterator[Picture]:
+def find_pictures(source: str, left_out: Iterable[str]) -> Iterator[Picture]:
     """Every picture below the folder `source`, in no particular order; links are followed, wherever they lead.
 
-    Left out: hidden files and folders, the `output` folder, and a folder reached once more through a link inside
+    Not found: hidden files and folders, the folders `left_out`, and a folder reached once more through a link inside
     itself (which would go on for ever).
+
+    Raises CatalogueError if the folder itself cannot be listed.
     """
-    try:
-        status = os.stat(output)
-        output_id = (status.st_dev, status.st_ino)
-    except OSError:
-        output_id = None  # nothing was made yet
-    status = os.stat(source)
-    open_folders = [("", ((status.st_dev, status.st_ino),))]
+    left_out_ids = {folder_id(os.stat(folder)) for folder in left_out if os.path.isdir(folder)}
+    open_folders = [("", (folder_id(os.stat(source)),))]
     while open_folders:
         folder, ancestors = open_folders.pop()
         try:
             entries = list(os.scandir(os.path.join(source, folder)))
-        except OSError:
+        except OSError as error:
+            if not folder:
+                raise CatalogueError(f"the source folder {source!r} cannot be listed: {error.strerror}") from error
             yield Picture(f"{folder}/", 0, readable=False)
             continue
         for entry in entries:
@@ -205,11 +206,16 @@ def find_pictures(source: str, output: str) -> Iterator[Picture]:
                     yield Picture(name, 0, readable=False)
                 continue
             if is_folder:
-                folder_id = (status.st_dev, status.st_ino)
-                if folder_id not in ancestors and folder_id != output_id:
-                    open_folders.append((name, (*ancestors, folder_id)))
+                found = folder_id(status)
+                if found not in ancestors and found not in left_out_ids:
+                    open_folders.append((name, (*ancestors, found)))
             elif entry.is_file():
                 yield Picture(name, status.st_size, os.access(entry.path, os.R_OK))
+
+
+def folder_id(status: os.stat_result) -> tuple[int, int]:
+    """What tells a folder from all others, however it is reached."""
+    return status.st_dev, status.st_ino
 
 
 def check_collisions(pictures: list[Picture], settings: Mapping) -> None:

@@ -43,7 +43,7 @@ def read_settings(config: Mapping, validator) -> dict:
     if isinstance(settings.get("format"), str):
         settings["format"] = [settings["format"]]
     if isinstance(settings.get("sizes"), Mapping):
-        settings["sizes"] = {name: size for name, size in settings["sizes"].items() if size not in NO_SIZE}
+        settings["sizes"] = {str(name): size for name, size in settings["sizes"].items() if size not in NO_SIZE}
     settings = complete(settings, validator.schema)
     errors = sorted(validator.iter_errors(settings), key=lambda error: [str(key) for key in error.absolute_path])
     if errors:
@@ -62,10 +62,12 @@ def complete(value, schema: Mapping):
     """`value` with the defaults of its `schema` filled in, and text that spells a number or truth value converted."""
     kind = schema.get("type")
     if isinstance(value, str):
-        if kind == "integer" and re.fullmatch(r"\s*[+-]?[0-9][0-9_]*\s*", value):
+        if kind == "integer" and re.fullmatch(r"\s*[+-]?[0-9]+(_[0-9]+)*\s*", value):
             return int(value)
         if kind == "boolean" and value.strip().lower() in ("true", "false"):
             return value.strip().lower() == "true"
+    if kind == "integer" and isinstance(value, float) and value.is_integer():
+        return int(value)
     if kind == "object" and isinstance(value, Mapping):
         known = schema.get("properties", {})
         value = dict(value)
@@ -123,7 +125,7 @@ def check_folders(source: str, output: str, sizes: Mapping) -> None:
             f"Give them a folder of their own, for instance {inside!r}"
         )
     for size in sizes:
-        folder = os.path.join(real_output, size)
+        folder = os.path.realpath(os.path.join(output, size))
         if os.path.commonpath([folder, real_source]) in (folder, real_source) and not is_inside(
             real_output, real_source
         ):

@@ -5,9 +5,11 @@ or another program. Only the standard library and Pillow are imported: the scrip
 `envs/thumbnail.yaml` or in a container.
 """
 
+import array
 import errno
 import io
 import itertools
+import math
 import os
 import struct
 import sys
@@ -16,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from PIL import Image, ImageCms, ImageColor, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageColor, PngImagePlugin, UnidentifiedImageError
 
 # Formats that are ever decoded. Pillow knows many more; some start external programs (EPS), most are never seen in a
 # shop, and each is a way in for a hostile file.
@@ -45,6 +47,8 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+LARGEST_PROFILE = 16 * 1024 * 1024  # bytes
 
 TEMPORARY_PREFIX = ".thumbmill-"
 
@@ -102,7 +106,7 @@ def make_thumbnails(
         except OSError as error:
             for thumbnail in thumbnails:
                 remove(thumbnail.path)
-            raise PictureError(f"cannot write {path}: {error.strerror}") from error
+            raise PictureError(f"cannot write {printable(path)}: {error.strerror}") from error
     return list(dict.fromkeys(notes))
 
 
@@ -111,8 +115,10 @@ def open_picture(source: str, max_pixels: int) -> Image.Image:
 
     Raises PictureError if it has more than `max_pixels` pixels, or is in none of the READABLE formats.
     """
-    # Pillow's own limit on pixels is a global, and warns where it should refuse; the check below replaces it.
+    # Pillow's own limit on pixels is a global, and warns where it should refuse; the check below replaces it. Its
+    # limit on a PNG's compressed chunks (1 MB, against zip bombs) is less than some printers' profiles.
     Image.MAX_IMAGE_PIXELS = None
+    PngImagePlugin.MAX_TEXT_CHUNK = LARGEST_PROFILE
     if os.path.isdir(source):
         raise PictureError("a folder that cannot be listed: check its permissions")
     if os.path.getsize(source) == 0:
@@ -135,33 +141,42 @@ def render(picture: Image.Image, sizes: list[Mapping], background: str, notes: l
     """
     shrinks_on_load = picture.format in ("JPEG", "MPO")
     original = picture.size
+    drafted = None
     if shrinks_on_load:
         turn = read_turn(picture, notes)
-        targets = [fit_size(turned(original, turn), size)[0] for size in sizes]
-        needed = tuple(int(max(sides) * REDUCING_GAP) for sides in zip(*targets, strict=True))
-        picture.draft(None, turned(needed, turn))
+        cuts = [cut(turned(original, turn), size) for size in sizes]
+        # Pixels of the whole upright picture per side, if each cut is to have REDUCING_GAP times its final pixels.
+        needed = [
+            max(whole * final[side] / window[side] * REDUCING_GAP for window, final, _ in cuts)
+            for side, whole in enumerate(turned(original, turn))
+        ]
+        drafted = picture.draft(None, turned(tuple(int(side) for side in needed), turn))
     picture.load()
     if not shrinks_on_load:
         # TIFF turns itself upright while it is loaded, and PNG may keep its EXIF behind the pixels.
         turn = read_turn(picture, notes)
         original = picture.size
+        cuts = [cut(turned(original, turn), size) for size in sizes]
     profile = picture.info.get("icc_profile")
+    # Decoded at 1/8, a picture of 9 pixels has 2, of which the second is mostly beyond its edge: hence the fraction.
+    shown = drafted[1][2:] if drafted else picture.size
+    scale = [part / whole for part, whole in zip(shown, original, strict=True)]
     decoded = to_plain_mode(picture)
     made: dict[tuple, Image.Image] = {}
-    rendered = []
-    for size in sizes:
-        key = tuple(sorted(size.items()))
-        if key not in made:
-            scaled, box = fit_size(turned(original, turn), size)
-            image = resize(decoded, turned(scaled, turn))
+    for window, final, canvas in cuts:
+        if (window, final, canvas) not in made:
+            middle = [side / 2 for side in original]
+            half = [side / 2 for side in turned(window, turn)]
+            box = [(m - h) * s for m, h, s in zip(middle, half, scale, strict=True)]
+            box += [(m + h) * s for m, h, s in zip(middle, half, scale, strict=True)]
+            image = resample(decoded, turned(final, turn), tuple(box))
             if turn in TURNS:
                 image = image.transpose(TURNS[turn])
-            made[key] = place(to_srgb(image, profile, notes), box, background)
-        rendered.append(made[key])
-    return rendered
+            made[window, final, canvas] = pad(to_srgb(image, profile, notes), canvas, background)
+    return [made[each] for each in cuts]
 
 
-def turned(size: tuple[int, int], turn: int) -> tuple[int, int]:
+def turned(size: tuple, turn: int) -> tuple:
     """(width, height) after turning by the EXIF orientation `turn`: 5 to 8 exchange the two."""
     return size[::-1] if turn >= 5 else size
 
@@ -176,63 +191,75 @@ def read_turn(picture: Image.Image, notes: list[str]) -> int:
     return turn if turn in TURNS else 1
 
 
-def fit_size(picture: tuple[int, int], size: Mapping) -> tuple[tuple[int, int], tuple[int, int]]:
+def cut(picture: tuple[int, int], size: Mapping) -> tuple[tuple[float, float], tuple[int, int], tuple[int, int]]:
     """How a `picture` of (width, height) pixels is brought to `size`.
 
-    Returns two (width, height): what the whole picture is scaled to, and the box that is then cut out of its middle
-    (cover) or laid around it (pad). Unless `size["enlarge"]`, nothing is scaled up: a small picture stays as it is,
-    and `cover` cuts the largest box of the wanted shape that the picture fills.
+    Returns three (width, height): the window in its middle that is shown, in the picture's own pixels; the pixels that
+    the window is scaled to; and the canvas, which is larger than that only for `pad`. Unless `size["enlarge"]`,
+    nothing is scaled up: a small picture stays as it is, and `cover` shows the largest window of the wanted shape.
     """
     box = (size["width"], size["height"])
-    scales = [wanted / actual for wanted, actual in zip(box, picture, strict=True)]
-    scale = max(scales) if size["fit"] == "cover" else min(scales)
-    if scale > 1 and not size.get("enlarge", False):
-        if size["fit"] == "cover":
+    ratios = [wanted / actual for wanted, actual in zip(box, picture, strict=True)]
+    scale = max(ratios) if size["fit"] == "cover" else min(ratios)
+    if not size.get("enlarge", False):
+        if size["fit"] == "cover" and scale > 1:
             box = tuple(max(1, round(side / scale)) for side in box)
-        scale = 1
-    scaled = tuple(max(1, round(side * scale)) for side in picture)
-    if size["fit"] == "contain":
-        box = scaled
-    elif size["fit"] == "cover":
-        box = tuple(min(pair) for pair in zip(box, scaled, strict=True))
-    return scaled, box
+        scale = min(scale, 1)
+    if size["fit"] == "cover":
+        window = tuple(min(actual, wanted / scale) for actual, wanted in zip(picture, box, strict=True))
+        return window, box, box
+    final = tuple(max(1, round(side * scale)) for side in picture)
+    return tuple(map(float, picture)), final, box if size["fit"] == "pad" else final
 
 
 def to_plain_mode(picture: Image.Image) -> Image.Image:
-    """`picture` in a mode that can be resampled and holds 8 bits a channel: L, RGB, RGBa, CMYK or LAB.
+    """`picture` in a mode that can be resampled and holds 8 bits a channel: L, La, RGB, RGBa, CMYK or LAB.
 
-    Transparency, of whatever kind, becomes RGBa: colours multiplied by their opacity, so that resampling lets no
+    Transparency, of whatever kind, becomes La or RGBa: colours multiplied by their opacity, so that resampling lets no
     colour of an invisible pixel bleed into its neighbours.
     """
     mode = picture.mode
     if mode.startswith("I") or mode == "F":
         return deep_to_8_bit(picture)
     if picture.has_transparency_data:
-        return picture.convert("RGBA").convert("RGBa")
+        grey = mode in ("1", "L", "LA", "La")
+        return picture.convert("LA").convert("La") if grey else picture.convert("RGBA").convert("RGBa")
     if mode in ("L", "RGB", "CMYK", "LAB"):
         return picture
     return picture.convert("L" if mode == "1" else "RGB")
 
 
 def deep_to_8_bit(picture: Image.Image) -> Image.Image:
-    """A picture of mode I;16, I or F as mode L.
+    """A picture of mode I;16 (of either byte order), I or F as mode L, or La if one of its greys is transparent.
 
     White is the largest value of the narrowest usual range that holds the picture: 1 for floating point, else 255,
-    65,535 (16 bits) or 4,294,967,295 (32 bits). Mode I;16 says its range itself. Values below 0 are black.
+    65,535 (16 bits) or 4,294,967,295 (32 bits). The modes I;16 say their range themselves. Values below 0 are black.
     """
     white = 65_535
+    transparent = picture.info.get("transparency") if picture.mode == "I;16" else None
     if picture.mode in ("I", "F"):
         _, largest = picture.getextrema()
+        if not math.isfinite(largest):
+            largest = max((value for value in array.array("f", picture.tobytes()) if math.isfinite(value)), default=0)
         ranges = (1, 255, 65_535) if picture.mode == "F" else (255, 65_535)
         white = next((limit for limit in ranges if largest <= limit), 4_294_967_295)
-    return picture.point(lambda value: value * (255 / white) + 0).convert("L")
+    values = picture if picture.mode in ("I;16", "I", "F") else picture.convert("I")
+    grey = values.point(lambda value: value * (255 / white) + 0).convert("L")
+    if transparent is None:
+        return grey
+    shorts = array.array("H", picture.tobytes())
+    if sys.byteorder == "big":
+        shorts.byteswap()
+    grey.info.pop("transparency", None)
+    grey.putalpha(Image.frombytes("L", grey.size, bytes(0 if value == transparent else 255 for value in shorts)))
+    return grey.convert("La")
 
 
-def resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """`image` at `size` (width, height) pixels, by Lanczos resampling."""
-    if image.size == size:
+def resample(image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]) -> Image.Image:
+    """What `box` (left, top, right, bottom, in pixels) holds of `image`, at `size` (width, height), by Lanczos."""
+    if image.size == size and box == (0, 0, *size):
         return image
-    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
+    return image.resize(size, Image.Resampling.LANCZOS, box, REDUCING_GAP)
 
 
 def to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
@@ -242,10 +269,10 @@ def to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Imag
     picture is ignored, with a note.
     """
     alpha = None
-    if image.mode == "RGBa":
-        image = image.convert("RGBA")
+    if image.mode in ("La", "RGBa"):
+        image = image.convert(image.mode.upper())
         alpha = image.getchannel("A")
-        image = image.convert("RGB")
+        image = image.convert(image.mode.removesuffix("A"))
     if profile:
         try:
             image = from_profile(image, profile)
@@ -265,12 +292,14 @@ def from_profile(image: Image.Image, profile: bytes) -> Image.Image:
     Raises ImageCms.PyCMSError, OSError or ValueError if the profile is broken or made for another kind of picture.
     """
     kind = profile[16:20].strip()  # ICC.1:2022, 7.2: the colour space of the data
+    if image.mode == "LAB":
+        return image  # It describes itself.
     if kind == b"GRAY" and image.mode == "RGB":
         raise ValueError("it is for grey pictures, and this one has colours")
+    if kind == b"Lab":
+        raise ValueError("it is for L*a*b* pictures, and this is none")
     if kind == b"RGB" and image.mode == "L":
         image = image.convert("RGB")
-    if kind == b"Lab" or image.mode == "LAB":
-        return image
     transform = profile_to_srgb(profile, image.mode)
     return image if transform is None else ImageCms.applyTransform(image, transform)
 
@@ -306,20 +335,17 @@ def lab_to_srgb() -> ImageCms.ImageCmsTransform:
     return ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
 
 
-def place(image: Image.Image, box: tuple[int, int], background: str) -> Image.Image:
-    """`image` in the middle of a `box` (width, height): cut where it is larger, surrounded where it is smaller.
+def pad(image: Image.Image, size: tuple[int, int], background: str) -> Image.Image:
+    """`image` in the middle of a canvas of `size` (width, height), which is at least as large.
 
     A transparent picture is surrounded by nothing, any other by the `background`.
     """
-    if image.size == box:
+    if image.size == size:
         return image
-    left, top = ((inner - outer) // 2 for inner, outer in zip(image.size, box, strict=True))
-    if left >= 0 and top >= 0:
-        return image.crop((left, top, left + box[0], top + box[1]))
     red, green, blue = ImageColor.getrgb(background)
     around = (red, green, blue, 0) if image.mode == "RGBA" else (red, green, blue)
-    canvas = Image.new(image.mode, box, around)
-    canvas.paste(image, (-left, -top))
+    canvas = Image.new(image.mode, size, around)
+    canvas.paste(image, tuple((outer - inner) // 2 for outer, inner in zip(size, image.size, strict=True)))
     return canvas
 
 
@@ -360,7 +386,7 @@ def explain(error: Exception) -> str:
     """Why a picture could not be read, as one line."""
     if isinstance(error, UnidentifiedImageError):
         return f"not a picture in a format that is read ({', '.join(READABLE)})"
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
         return "no such file (a link that points nowhere?)"
     if isinstance(error, PermissionError):
         return "permission denied: make the file readable"

@@ -1,0 +1,431 @@
+"""Reading the settings: what is completed, what is refused and in which words, what counts as another recipe."""
+
+import copy
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts.settings import SettingsError, load_validator, read_settings, recipe
+from scripts.thumbnail import Thumbnail, make_thumbnails
+
+REPOSITORY = Path(__file__).parent.parent
+VALIDATOR = load_validator(str(REPOSITORY))
+SIZE = {"width": 20, "height": 10}
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch):
+    """Relative folders mean those of the working directory: each test has one of its own."""
+    monkeypatch.chdir(tmp_path)
+
+
+def read(config: dict) -> dict:
+    """read_settings(), which must not change what it was given."""
+    given = copy.deepcopy(config)
+    try:
+        return read_settings(config, VALIDATOR)
+    finally:
+        assert config == given
+
+
+def refusal(config: dict) -> str:
+    """Why `config` is refused: a line that can be shown as it is."""
+    with pytest.raises(SettingsError) as caught:
+        read(config)
+    (line,) = str(caught.value).splitlines()
+    assert line.isprintable() and len(line) < 300
+    return line
+
+
+# What is completed
+
+
+def test_nothing_set_is_all_defaults():
+    """An empty config.yaml works."""
+    assert read({}) == {
+        "source": "images",
+        "output": "thumbnails",
+        "sizes": {"thumb": {"width": 256, "height": 256, "fit": "contain", "enlarge": False}},
+        "format": ["jpeg"],
+        "quality": {"jpeg": 80, "webp": 80, "avif": 65},
+        "background": "#ffffff",
+        "max_pixels": 200_000_000,
+        "keep_extension": False,
+    }
+
+
+def test_config_yaml_says_the_defaults():
+    """The file that users start from says what holds without it."""
+    with open(REPOSITORY / "config.yaml", encoding="utf-8") as file:
+        assert read(yaml.safe_load(file)) == read({})
+
+
+def test_defaults_are_not_shared():
+    """Who changes one result does not change the next."""
+    read({})["sizes"]["thumb"]["width"] = 1
+    read({})["quality"]["jpeg"] = 1
+    assert read({})["sizes"]["thumb"]["width"] == 256
+    assert read({})["quality"]["jpeg"] == 80
+
+
+def test_group_that_is_given_in_part_is_completed():
+    """In sizes and in quality."""
+    settings = read({"sizes": {"a": SIZE, "b": {**SIZE, "fit": "pad"}}, "quality": {"webp": 50}})
+    assert settings["sizes"] == {
+        "a": {**SIZE, "fit": "contain", "enlarge": False},
+        "b": {**SIZE, "fit": "pad", "enlarge": False},
+    }
+    assert settings["quality"] == {"jpeg": 80, "webp": 50, "avif": 65}
+
+
+@pytest.mark.parametrize("null", [None, "null"])
+def test_size_that_is_null_is_switched_off(null):
+    """So that --configfile and --config can take a size away."""
+    assert list(read({"sizes": {"a": null, "b": SIZE}})["sizes"]) == ["b"]
+
+
+def test_sizes_keep_their_order():
+    """The thumbnails of a picture are listed in it."""
+    assert list(read({"sizes": {"z": SIZE, "a": SIZE, "m": SIZE}})["sizes"]) == ["z", "a", "m"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("webp", ["webp"]), (["webp"], ["webp"]), (["webp", "jpeg"], ["webp", "jpeg"])],
+)
+def test_format_is_one_or_a_list(given, expected):
+    """In the order that was given."""
+    assert read({"format": given})["format"] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("5000", 5000), (" 5000 ", 5000), ("+5000", 5000), ("5_000", 5000), ("007", 7), (5000, 5000)],
+)
+def test_text_that_spells_a_number_is_one(text, number):
+    """As --config passes it on; also within groups."""
+    settings = read({"max_pixels": text, "sizes": {"a": {"width": text, "height": "3"}}, "quality": {"jpeg": "33"}})
+    assert settings["max_pixels"] == number
+    assert settings["sizes"]["a"]["width"] == number
+    assert settings["sizes"]["a"]["height"] == 3
+    assert settings["quality"]["jpeg"] == 33
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("true", True), ("True", True), (" FALSE ", False), ("false", False), (True, True)]
+)
+def test_text_that_spells_a_truth_value_is_one(text, value):
+    """As --config passes it on; also within groups."""
+    settings = read({"keep_extension": text, "sizes": {"a": {**SIZE, "enlarge": text}}})
+    assert settings["keep_extension"] is value
+    assert settings["sizes"]["a"]["enlarge"] is value
+
+
+def test_text_that_spells_a_number_stays_text_where_text_is_meant():
+    """A folder may be called 2024."""
+    assert read({"source": "2024", "output": "true"})["source"] == "2024"
+    assert read({"source": "2024", "output": "true"})["output"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("a/", "a"), ("./a", "a"), ("a//b/", "a/b"), ("/mnt/a/../b", "/mnt/b"), (".", "."), ("a b/ü", "a b/ü")],
+)
+def test_folders_are_written_plainly(given, expected):
+    """Snakemake warns of ./ and //, and takes a/ and a for two places."""
+    assert read({"source": given})["source"] == expected
+    assert read({"source": "elsewhere", "output": given})["output"] == expected
+
+
+def test_size_called_by_a_number():
+    """YAML reads the name 240 as a number; it is as good a name as any."""
+    settings = read(yaml.safe_load("sizes: {240: {width: 240, height: 240}}"))
+    assert list(settings["sizes"]) == ["240"]
+
+
+def test_whole_number_with_a_point_makes_a_thumbnail(tmp_path):
+    """JSON schema takes 20.0 for a whole number; Pillow must be given one."""
+    from PIL import Image
+
+    size = read({"sizes": {"a": {"width": 20.0, "height": 10.0, "fit": "pad"}}})["sizes"]["a"]
+    Image.new("RGB", (5, 5)).save(tmp_path / "a.png")
+    make_thumbnails(str(tmp_path / "a.png"), [Thumbnail(str(tmp_path / "t.png"), size, "png")], quality={})
+    assert Image.open(tmp_path / "t.png").size == (20, 10)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"sizes": {"a": {**SIZE, "width": -1}}}, ["sizes.a.width", "-1", "at least 1"]),
+        ({"sizes": {"a": {**SIZE, "width": "-1"}}}, ["sizes.a.width", "-1", "at least 1"]),
+        ({"sizes": {"a": {**SIZE, "height": 0}}}, ["sizes.a.height", "0", "at least 1"]),
+        ({"sizes": {"a": {**SIZE, "width": 100_000}}}, ["sizes.a.width", "100000", "at most 16383"]),
+        ({"sizes": {"a": {**SIZE, "width": "wide"}}}, ["sizes.a.width", "'wide'", "whole number"]),
+        ({"sizes": {"a": {**SIZE, "width": 2.5}}}, ["sizes.a.width", "2.5", "whole number"]),
+        ({"sizes": {"a": {**SIZE, "width": "2.5"}}}, ["sizes.a.width", "2.5", "whole number"]),
+        ({"sizes": {"a": {**SIZE, "width": True}}}, ["sizes.a.width", "True", "whole number"]),
+        ({"sizes": {"a": {**SIZE, "width": None}}}, ["sizes.a.width", "None", "whole number"]),
+        ({"sizes": {"a": {**SIZE, "width": [1]}}}, ["sizes.a.width", "[1]", "whole number"]),
+        ({"sizes": {"a": {**SIZE, "fit": "crop"}}}, ["sizes.a.fit", "'crop'", "contain, cover, pad"]),
+        ({"sizes": {"a": {**SIZE, "fit": "Cover"}}}, ["sizes.a.fit", "'Cover'", "contain, cover, pad"]),
+        ({"sizes": {"a": {**SIZE, "fit": None}}}, ["sizes.a.fit", "None", "contain, cover, pad"]),
+        ({"sizes": {"a": {**SIZE, "enlarge": "yes"}}}, ["sizes.a.enlarge", "'yes'", "true or false"]),
+        ({"sizes": {"a": {**SIZE, "enlarge": 1}}}, ["sizes.a.enlarge", "1", "true or false"]),
+        ({"sizes": {"a": {"width": 1}}}, ["sizes.a", "height", "width"]),
+        ({"sizes": {"a": {}}}, ["sizes.a", "width", "height"]),
+        ({"sizes": {"a": {**SIZE, "heigth": 3}}}, ["sizes.a", "'heigth'", "'height'"]),
+        ({"sizes": {"a": {**SIZE, "zoom": 3}}}, ["sizes.a", "'zoom'", "width, height, fit, enlarge"]),
+        ({"sizes": {"a": "256x256"}}, ["sizes.a", "'256x256'", "group"]),
+        ({"sizes": {"a": 256}}, ["sizes.a", "256", "group"]),
+        ({"sizes": {}}, ["sizes", "at least one"]),
+        ({"sizes": {"a": None}}, ["sizes", "at least one"]),
+        ({"sizes": None}, ["sizes", "None", "group"]),
+        ({"sizes": ["a"]}, ["sizes", "['a']", "group"]),
+        ({"sizes": {"a b": SIZE}}, ["sizes", "'a b'", "letters"]),
+        ({"sizes": {"a/b": SIZE}}, ["sizes", "'a/b'", "letters"]),
+        ({"sizes": {"..": SIZE}}, ["sizes", "'..'", "letters"]),
+        ({"sizes": {"-a": SIZE}}, ["sizes", "'-a'", "letters"]),
+        ({"sizes": {"": SIZE}}, ["sizes", "''", "letters"]),
+        ({"sizes": {"{a}": SIZE}}, ["sizes", "'{a}'", "letters"]),
+        ({"sizes": {"größe": SIZE}}, ["sizes", "'größe'", "letters"]),
+        ({"sizes": {"a\n": SIZE}}, ["sizes", "'a\\n'", "letters"]),
+        ({"format": "jpg"}, ["format", "'jpg'", "jpeg, png, webp, avif"]),
+        ({"format": ["png", "tiff"]}, ["format", "'tiff'", "jpeg, png, webp, avif"]),
+        ({"format": ["png", 5]}, ["format", "5", "jpeg, png, webp, avif"]),
+        ({"format": []}, ["format", "[]", "at least one"]),
+        ({"format": ["png", "png"]}, ["format", "'png'", "twice"]),
+        ({"format": None}, ["format", "None", "list"]),
+        ({"format": {"png": 1}}, ["format", "png", "list"]),
+        ({"quality": 80}, ["quality", "80", "group"]),
+        ({"quality": None}, ["quality", "None", "group"]),
+        ({"quality": {"jpeg": 0}}, ["quality.jpeg", "0", "at least 1"]),
+        ({"quality": {"webp": 101}}, ["quality.webp", "101", "at most 100"]),
+        ({"quality": {"avif": "best"}}, ["quality.avif", "'best'", "whole number"]),
+        ({"quality": {"jpg": 80}}, ["quality", "'jpg'", "jpeg, webp, avif"]),
+        ({"quality": {"png": 80}}, ["quality", "'png'", "jpeg, webp, avif"]),
+        ({"background": "#fff0"}, ["background", "'#fff0'", "#ffffff"]),
+        ({"background": "#gggggg"}, ["background", "'#gggggg'", "#ffffff"]),
+        ({"background": "#ffffff\n"}, ["background", "'#ffffff\\n'", "#ffffff"]),
+        ({"background": "rgb(1,2,3)"}, ["background", "rgb(1,2,3)", "#ffffff"]),
+        ({"background": "nosuchcolour"}, ["background", "'nosuchcolour'", "#ffffff"]),
+        ({"background": 0}, ["background", "0"]),
+        ({"background": None}, ["background", "None"]),
+        ({"max_pixels": 0}, ["max_pixels", "0", "at least 1"]),
+        ({"max_pixels": "lots"}, ["max_pixels", "'lots'", "whole number"]),
+        ({"max_pixels": "1__0"}, ["max_pixels", "'1__0'", "whole number"]),
+        ({"max_pixels": "1_"}, ["max_pixels", "'1_'", "whole number"]),
+        ({"max_pixels": float("inf")}, ["max_pixels", "inf", "whole number"]),
+        ({"keep_extension": "maybe"}, ["keep_extension", "'maybe'", "true or false"]),
+        ({"keep_extension": 1}, ["keep_extension", "1", "true or false"]),
+        ({"keep_extension": None}, ["keep_extension", "None", "true or false"]),
+        ({"source": ""}, ["source", "''", "empty"]),
+        ({"source": 5}, ["source", "5", "text"]),
+        ({"source": None}, ["source", "None", "text"]),
+        ({"source": ["a"]}, ["source", "['a']", "text"]),
+        ({"source": "a{b}"}, ["source", "'a{b}'", "{ }"]),
+        ({"output": "a<b>"}, ["output", "'a<b>'", "< >"]),
+        ({"output": "a\nb"}, ["output", "'a\\nb'"]),
+        ({"source": "a\0b"}, ["source", "'a\\x00b'"]),
+        ({"output": ""}, ["output", "''", "empty"]),
+        ({"sorce": "x"}, ["'sorce'", "did you mean 'source'?"]),
+        ({"Source": "x"}, ["'Source'", "did you mean 'source'?"]),
+        ({"max_pixel": 5}, ["'max_pixel'", "did you mean 'max_pixels'?"]),
+        ({"zzz": 5}, ["'zzz'", "source, output, sizes, format, quality, background, max_pixels, keep_extension"]),
+        ({5: 5}, ["'5'", "source, output"]),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_refused_with_setting_value_and_what_is_allowed(config, words):
+    """One line that names all three."""
+    line = refusal(config)
+    assert line.startswith((words[0], "unknown setting"))
+    for word in words:
+        assert word in line
+
+
+def test_unknown_setting_that_resembles_nothing_gets_no_suggestion():
+    """A wrong hint is worse than none."""
+    assert "did you mean" not in refusal({"zzz": 5})
+
+
+def test_each_bad_setting_gets_its_line():
+    """Several at once, in a stable order, each once."""
+    config = {"sizes": {"a": {**SIZE, "width": -1, "fit": "crop"}}, "format": "jpg", "max_pixels": 0}
+    with pytest.raises(SettingsError) as caught:
+        read(config)
+    lines = str(caught.value).splitlines()
+    assert [line.split()[0] for line in lines] == ["format", "max_pixels", "sizes.a.fit", "sizes.a.width"]
+
+
+# Folders
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"source": "a", "output": "a"},
+        {"source": "a", "output": "./a/"},
+        {"source": "a", "output": "b/../a"},
+        {"source": ".", "output": "."},
+    ],
+    ids=str,
+)
+def test_source_and_output_may_not_be_the_same(config):
+    """The line says so and what to do."""
+    line = refusal(config)
+    assert line.startswith("output") and "source folder" in line and "thumbnails" in line
+
+
+def test_same_folder_by_its_absolute_path(tmp_path):
+    """However it is written."""
+    assert "source folder" in refusal({"source": "a", "output": str(tmp_path / "a")})
+
+
+def test_same_folder_through_a_link(tmp_path):
+    """In both directions."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "link").symlink_to("a")
+    assert "source folder" in refusal({"source": "a", "output": "link"})
+    assert "source folder" in refusal({"source": "link", "output": "a"})
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"source": "a", "output": "a/thumbnails"},
+        {"source": "a", "output": "a/b/c"},
+        {"source": ".", "output": "thumbnails"},
+        {"source": "a/b", "output": "a"},
+        {"source": "images", "output": "."},
+        {"source": "a", "output": "ab"},
+        {"source": "ab", "output": "a"},
+        {"source": "/", "output": "thumbnails"},
+        {"source": "smaller", "output": ".", "sizes": {"small": SIZE}},
+        {"source": "small/a", "output": "small"},
+        # the thumbnails of size `a` lie in a/thumbnails/a, which the catalogue leaves out with all of the output
+        {"source": "a", "output": "a/thumbnails", "sizes": {"a": SIZE}},
+    ],
+    ids=str,
+)
+def test_one_folder_inside_the_other_is_fine(config):
+    """As long as no thumbnail gets among the sources."""
+    settings = read(config)
+    assert (settings["source"], settings["output"]) == (config["source"], config["output"])
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"source": "small", "output": ".", "sizes": {"small": SIZE}},
+        {"source": "out/small", "output": "out", "sizes": {"big": SIZE, "small": SIZE}},
+        {"source": "out/small/deep/er", "output": "out", "sizes": {"small": SIZE}},
+        {"source": "out/small/", "output": "./out//", "sizes": {"small": SIZE}},
+    ],
+    ids=str,
+)
+def test_size_may_not_land_in_the_source(config):
+    """The line names the size and both folders."""
+    line = refusal(config)
+    assert line.startswith("sizes.small ") and os.path.normpath(config["source"]) in line
+
+
+def test_size_may_not_land_in_the_source_through_links(tmp_path):
+    """A link to the output folder, a link to the source, and the folder of a size being itself a link."""
+    (tmp_path / "out/small").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("out")
+    assert refusal({"source": "out/small", "output": "link", "sizes": {"small": SIZE}}).startswith("sizes.small")
+    (tmp_path / "pictures").symlink_to("out/small")
+    assert refusal({"source": "pictures", "output": "out", "sizes": {"small": SIZE}}).startswith("sizes.small")
+
+
+def test_folder_of_a_size_that_is_a_link_to_the_source(tmp_path):
+    """Thumbnails would be written among the sources."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "thumbnails").mkdir()
+    (tmp_path / "thumbnails/small").symlink_to("../images")
+    assert refusal({"sizes": {"small": SIZE}}).startswith("sizes.small")
+
+
+# The recipe
+
+BASE = {
+    "sizes": {"small": SIZE, "large": {"width": 200, "height": 100, "fit": "cover"}},
+    "format": ["jpeg", "webp"],
+    "quality": {"jpeg": 70},
+}
+
+
+def recipe_of(config: dict, folder: Path = REPOSITORY) -> str:
+    """The recipe of a configuration."""
+    return recipe(read(config), str(folder))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sizes": {"small": SIZE}},
+        {"sizes": {**BASE["sizes"], "small": {**SIZE, "width": 21}}},
+        {"sizes": {**BASE["sizes"], "small": {**SIZE, "height": 11}}},
+        {"sizes": {**BASE["sizes"], "small": {**SIZE, "fit": "pad"}}},
+        {"sizes": {**BASE["sizes"], "small": {**SIZE, "enlarge": True}}},
+        {"format": ["jpeg"]},
+        {"format": ["jpeg", "avif"]},
+        {"quality": {"jpeg": 71}},
+        {"quality": {"jpeg": 70, "webp": 81}},
+        {"background": "#fffffe"},
+    ],
+    ids=str,
+)
+def test_recipe_changes_with_what_changes_pixels(change):
+    """Each such setting, alone."""
+    assert recipe_of({**BASE, **change}) != recipe_of(BASE)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"source": "elsewhere"},
+        {"output": "elsewhere"},
+        {"max_pixels": 5},
+        {"keep_extension": True},
+        {"quality": {"jpeg": 70, "avif": 20}},
+        {"quality": {"jpeg": "70", "webp": 80}},
+        {"background": "#ffffff"},
+        {"sizes": {"small": {**SIZE, "fit": "contain", "enlarge": "false"}, "large": BASE["sizes"]["large"]}},
+        {"sizes": {"small": {"height": "10", "width": "20"}, "large": BASE["sizes"]["large"], "off": None}},
+        {"sizes": dict(reversed(BASE["sizes"].items()))},
+    ],
+    ids=str,
+)
+def test_recipe_stays_with_what_changes_no_pixel(change):
+    """Places, what is accepted, unused formats, and other words for the same."""
+    assert recipe_of({**BASE, **change}) == recipe_of(BASE)
+
+
+def test_recipe_is_one_plain_word():
+    """It is kept by Snakemake for each thumbnail."""
+    assert recipe_of(BASE).isalnum()
+    assert 16 <= len(recipe_of(BASE)) <= 64
+
+
+def test_recipe_follows_the_scripts_content_and_not_its_date(tmp_path):
+    """A fresh checkout of the same version redoes nothing."""
+    (tmp_path / "scripts").mkdir()
+    script = Path(shutil.copyfile(REPOSITORY / "scripts/thumbnail.py", tmp_path / "scripts/thumbnail.py"))
+    os.utime(script, (1, 1))
+    assert recipe_of(BASE, tmp_path) == recipe_of(BASE)
+    script.write_bytes(script.read_bytes() + b"\n")
+    assert recipe_of(BASE, tmp_path) != recipe_of(BASE)
+
+
+def test_recipe_follows_pillows_version(monkeypatch):
+    """Another encoder makes other bytes."""
+    before = recipe_of(BASE)
+    monkeypatch.setattr("PIL.__version__", "99.0")
+    assert recipe_of(BASE) != before
