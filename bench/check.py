@@ -1,0 +1,54 @@
+"""Check what a contender made, so that nobody wins by doing less."""
+
+import os
+import random
+from collections.abc import Mapping
+
+from PIL import Image
+
+from bench.contenders import list_files, thumbnail_name
+from scripts.thumbnail import ORIENTATION
+
+SAMPLE = 50  # thumbnails that are decoded
+
+
+def expected_sizes(source: str, names: list[str], box: int) -> dict[str, set[tuple[int, int]]]:
+    """For a sample of the pictures `names` below `source`: thumbnail -> the (width, height) it may have.
+
+    The whole picture, at most `box` pixels wide and high, never enlarged. A picture whose EXIF says that it lies on
+    its side may come out upright or lying: the plain loop does not turn it.
+    """
+    expected = {}
+    for name in random.Random(0).sample(names, min(SAMPLE, len(names))):
+        with Image.open(os.path.join(source, name)) as picture:
+            width, height = picture.size
+            lies = picture.getexif().get(ORIENTATION, 1) >= 5
+        scale = min(1, box / width, box / height)
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        expected[thumbnail_name(name)] = {size, size[::-1]} if lies else {size}
+    return expected
+
+
+def find_fault(output: str, names: list[str], sizes: Mapping[str, set[tuple[int, int]]]) -> str | None:
+    """What is wrong with the thumbnails below `output` of the pictures `names`: the first fault, or None.
+
+    `sizes` are those of expected_sizes; one pixel more or less is a matter of rounding.
+    """
+    wanted, made = {thumbnail_name(name) for name in names}, set(list_files(output))
+    if made != wanted:
+        example = min(wanted - made, default=None) or min(made - wanted)
+        return (
+            f"{len(made & wanted):,} of {len(wanted):,} thumbnails made, and {len(made - wanted):,} other files "
+            f"(the first that is missing or too many: {example})"
+        )
+    for name, allowed in sizes.items():
+        try:
+            with Image.open(os.path.join(output, name), formats=["JPEG"]) as thumbnail:
+                thumbnail.load()
+                width, height = thumbnail.size
+        except (OSError, SyntaxError) as error:
+            return f"{name} cannot be decoded: {error}"
+        if not any(abs(width - right[0]) <= 1 and abs(height - right[1]) <= 1 for right in allowed):
+            right = " or ".join(f"{width}x{height}" for width, height in sorted(allowed))
+            return f"{name} is {width}x{height} pixels instead of {right}"
+    return None

@@ -1,0 +1,143 @@
+"""Run one command to its end and measure it: time, processor time, memory of all its processes."""
+
+import json
+import os
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+INTERVAL = 0.1  # seconds between two looks at the processes; longer where looking is slow (SHARE)
+SHARE = 0.02  # of one core: what looking at the processes may cost, at most
+PSS_INTERVAL = 1.0  # seconds
+
+
+class Measurement(NamedTuple):
+    """What a command came to. Seconds and bytes."""
+
+    code: int
+    wall: float
+    user: float
+    sys: float
+    memory: int  # the most that all its processes had at once: PSS, a page that n processes share counted as 1/n
+    controller: int  # the most that the process started first had resident (RSS)
+    sampling: float  # the part of a core that measuring took meanwhile
+    others: float  # the cores that everything else on this machine used meanwhile
+
+
+class Sampler:
+    """Watches a process and all its descendants."""
+
+    def __init__(self, process: psutil.Process):
+        self.process = process
+        self.memory = self.controller = 0  # bytes, the peaks
+        self.largest_rss = 0  # bytes
+        self.next_pss = 0.0  # seconds, on the clock of time.perf_counter
+        self.cpu: dict[tuple, tuple[float, float]] = {}  # process -> user, sys seconds when last seen
+
+    def look(self) -> None:
+        """Take one sample."""
+        try:
+            family = [self.process, *self.process.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return
+        alive, total = [], 0
+        for member in family:
+            try:
+                with member.oneshot():
+                    rss, times = member.memory_info().rss, member.cpu_times()
+            except psutil.Error:  # it ended meanwhile
+                continue
+            alive.append(member)
+            total += rss
+            self.cpu[member.pid, member.create_time()] = (times.user, times.system)
+            if member == self.process:
+                self.controller = max(self.controller, rss)
+        # Resident memory counts a shared page once for each process. The proportional figure does not, but reading it
+        # walks every page: so now and then, and when there is markedly more.
+        now = time.perf_counter()
+        if now >= self.next_pss or total > 1.05 * self.largest_rss:
+            self.next_pss = now + PSS_INTERVAL
+            self.memory = max(self.memory, sum(proportional_memory(member) for member in alive))
+        self.largest_rss = max(self.largest_rss, total)
+
+
+def proportional_memory(process: psutil.Process) -> int:
+    """Bytes of `process`: its own pages and its share of shared ones; where that is unknown, what is resident."""
+    try:
+        footprint = process.memory_full_info()
+    except psutil.Error:
+        return 0
+    return getattr(footprint, "pss", footprint.rss)
+
+
+def busy_time() -> float:
+    """Seconds that all cores of this machine together have worked so far, for whatever process."""
+    times = psutil.cpu_times()
+    return times.user + times.system
+
+
+def run(command: list[str], folder: str, log: str, own_times: str) -> Measurement:
+    """Run `command` in the working directory `folder`, its messages going to the file `log`.
+
+    If it leaves the file `own_times` in its folder ({"wall": , "user": , "sys": } in seconds), those times count
+    instead of the command's. Whatever ends this function also ends the command and its processes.
+    """
+    ended = threading.Event()
+    result = {}
+    busy_before = busy_time()
+    with open(log, "wb") as messages:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=messages, stderr=subprocess.STDOUT
+        )
+
+    def wait() -> None:
+        # In a thread, blocking: asking at intervals would find the end late. wait4 tells the processor time of this
+        # command with all the children that it waited for.
+        _, status, usage = os.wait4(process.pid, 0)
+        result.update(wall=time.perf_counter() - start, status=status, usage=usage)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        ended.set()
+
+    sampler = Sampler(psutil.Process(process.pid))
+    threading.Thread(target=wait, daemon=True).start()
+    spent = time.thread_time()
+    try:
+        while not ended.is_set():
+            before = time.perf_counter()
+            sampler.look()
+            ended.wait(max(INTERVAL, (time.perf_counter() - before) / SHARE))
+    except BaseException:
+        kill_family(process.pid)
+        raise
+    spent = time.thread_time() - spent
+    busy = busy_time() - busy_before
+    # Processes that nobody waited for are missing from the system's account, short-lived ones from the samples.
+    user = max(result["usage"].ru_utime, sum(user for user, _ in sampler.cpu.values()))
+    system = max(result["usage"].ru_stime, sum(system for _, system in sampler.cpu.values()))
+    wall, sampling = result["wall"], spent / result["wall"]
+    others = max(0.0, (busy - user - system - spent) / wall)
+    times = Path(folder, own_times)
+    if times.exists():
+        own = json.loads(times.read_text())
+        wall, user, system = own["wall"], own["user"], own["sys"]
+    return Measurement(process.returncode, wall, user, system, sampler.memory, sampler.controller, sampling, others)
+
+
+def kill_family(pid: int) -> None:
+    """End the process `pid` and all its descendants."""
+    try:
+        top = psutil.Process(pid)
+        family = [*top.children(recursive=True), top]
+    except psutil.NoSuchProcess:
+        return
+    for member in family:
+        try:
+            member.kill()
+        except psutil.NoSuchProcess:
+            pass
+    psutil.wait_procs(family, timeout=5)

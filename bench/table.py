@@ -1,0 +1,117 @@
+"""Figures of a comparison, and the Markdown that shows them. Knows nothing of how they were measured."""
+
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Mapping
+from importlib import metadata
+from statistics import median
+
+import psutil
+
+NOISY = 1.5  # slowest round / quickest round
+NOISY_OTHERS = 0.2  # cores that other programs used meanwhile
+
+
+def summarize(runs: Mapping[int, Mapping], reference: Mapping[int, Mapping], pictures: int) -> dict[str, float | list]:
+    """One contender's figures over its `runs` (round -> measurement, in seconds and bytes).
+
+    Medians; the wall time's and the ratio's are [median, least, most]. The ratio is taken within each round, to the
+    `reference`'s run in the same round; without any such pair it is missing.
+    """
+    walls = [run["wall"] for run in runs.values()]
+    ratios = [run["wall"] / reference[number]["wall"] for number, run in runs.items() if number in reference]
+    figures = {
+        "wall": [median(walls), min(walls), max(walls)],
+        "user": median(run["user"] for run in runs.values()),
+        "sys": median(run["sys"] for run in runs.values()),
+        "images_per_second": pictures / median(walls),
+        "memory": max(run["memory"] for run in runs.values()),
+        "controller": max(run["controller"] for run in runs.values()),
+    }
+    if ratios:
+        figures["ratio"] = [median(ratios), min(ratios), max(ratios)]
+    return figures
+
+
+def table(results: Mapping[str, Mapping], reference: str) -> str:
+    """The Markdown table of `results`: contender -> {"title", and "figures", or "failed" or "skipped": why}."""
+    heads = ["", "wall s", "user s", "sys s", "images/s", f"ratio to {reference}", "memory MB", "controller MB"]
+    lines = [f"| {' | '.join(heads)} |", f"|---{'|---:' * (len(heads) - 1)}|"]
+    for name, result in results.items():
+        cells = [f"`{name}` {result['title']}"]
+        if "figures" in result:
+            figures = result["figures"]
+            cells += [with_range(figures["wall"]), f"{figures['user']:.2f}", f"{figures['sys']:.2f}"]
+            cells += [f"{figures['images_per_second']:,.0f}"]
+            cells += [with_range(figures["ratio"]) if "ratio" in figures else "–"]
+            cells += [f"{figures['memory'] / 1e6:,.0f}", f"{figures['controller'] / 1e6:,.0f}"]
+        else:
+            cells += ["failed" if "failed" in result else "skipped"] + [""] * (len(heads) - 2)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def remarks(results: Mapping[str, Mapping], others: float) -> list[str]:
+    """What must be said about the table, a line each: failures, omissions, noise.
+
+    `others` is the number of cores that other programs used while the contenders ran.
+    """
+    lines = [f"`{name}` failed: {result['failed']}" for name, result in results.items() if "failed" in result]
+    lines += [f"`{name}` skipped: {result['skipped']}" for name, result in results.items() if "skipped" in result]
+    for name, result in results.items():
+        if "figures" in result:
+            _, least, most = result["figures"]["wall"]
+            if most > NOISY * least:
+                lines.append(f"NOISY: `{name}` took {least:.2f} to {most:.2f} s; repeat this on a quieter machine")
+    if others > NOISY_OTHERS:
+        lines.append(f"NOISY: other programs used {others:.2f} cores meanwhile; repeat this on a quieter machine")
+    return lines
+
+
+def with_range(figures: list[float]) -> str:
+    """[median, least, most] as text; the median alone where all are one."""
+    middle, least, most = figures
+    return f"{middle:.2f}" if least == most else f"{middle:.2f} ({least:.2f}–{most:.2f})"
+
+
+def describe_machine() -> dict[str, str | int | float]:
+    """The machine, as far as it decides the figures. Memory in bytes."""
+    return {
+        "cpu": processor_name(),
+        "cores": usable_cores(),
+        "memory": psutil.virtual_memory().total,
+        "load": os.getloadavg()[0],
+        "system": f"{platform.system()} {platform.release()}",
+        "date": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+    }
+
+
+def usable_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processor_name() -> str:
+    """The processor's model, as Linux names it, or what Python knows."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def describe_versions(repository: str) -> dict[str, str]:
+    """The versions of what is compared; thumbmill's is the commit of the `repository`."""
+    git = ["git", "-C", repository, "describe", "--always", "--dirty", "--tags"]
+    try:
+        commit = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        commit = "unknown"
+    return {
+        "thumbmill": commit,
+        "Snakemake": metadata.version("snakemake"),
+        "Pillow": metadata.version("Pillow"),
+        "Python": platform.python_version(),
+    }
