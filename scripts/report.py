@@ -37,21 +37,19 @@ def report(workflow, catalogue: Catalogue, folder: str) -> None:
     if workflow.dryrun:
         print(forecast(*needed(workflow.dag), source_names(catalogue)))
         return
+    source = source_names(catalogue)
     with contextlib.chdir(folder):  # Snakemake has gone back to where it was started.
         ended = outcome(workflow)
-        for logs in LOG_FOLDERS:
-            remove_idle_logs(logs, catalogue.pictures)
-        missing = record(ended, catalogue)
+        missing = {source[picture]: reason for picture, reason in ended.missing.items()}
+        looked_at = {source[picture] for picture in (*ended.made, *ended.current, *ended.missing)}
+        try:
+            for logs in LOG_FOLDERS:
+                remove_idle_logs(logs, catalogue.pictures)
+            failures = update_failures(read_failures(FAILURES), looked_at, missing, set(source.values()))
+            write_failures(FAILURES, failures)
+        except OSError as error:
+            print(f"thumbmill: {FAILURES} cannot be brought up to date: {error}", file=sys.stderr)
     print(summary(len(ended.made), len(ended.current), missing), file=sys.stderr)
-
-
-def record(ended: Outcome, catalogue: Catalogue) -> dict[str, str]:
-    """Bring the failures file up to date. Returns what this run left missing, source to reason. Raises OSError."""
-    source = source_names(catalogue)
-    missing = {source[picture]: reason for picture, reason in ended.missing.items()}
-    looked_at = {source[picture] for picture in (*ended.made, *ended.current, *ended.missing)}
-    write_failures(FAILURES, update_failures(read_failures(FAILURES), looked_at, missing, set(source.values())))
-    return missing
 
 
 def source_names(catalogue: Catalogue) -> dict[str, str]:

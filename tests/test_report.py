@@ -1,0 +1,60 @@
+"""The summary and the failures file, from plain values."""
+
+from scripts.report import (
+    STOPPED,
+    forecast,
+    read_failures,
+    remove_idle_logs,
+    summary,
+    update_failures,
+    write_failures,
+)
+
+
+def test_the_failures_file_is_read_as_it_was_written(tmp_path):
+    path = str(tmp_path / "logs/failures.tsv")
+    assert read_failures(path) == {}
+    failures = {"images/b.jpg": "damaged", "images/a b.jpg": "the file is empty"}
+    write_failures(path, failures)
+    assert read_failures(path) == failures
+    assert (tmp_path / "logs/failures.tsv").read_text() == (
+        "source\treason\nimages/a b.jpg\tthe file is empty\nimages/b.jpg\tdamaged\n"
+    )
+
+
+def test_only_what_a_run_looked_at_changes_its_line():
+    before = {"mended": "old", "still": "old", "other": "old", "gone": "old"}
+    after = update_failures(before, {"mended", "still"}, {"still": "new"}, {"mended", "still", "other"})
+    assert after == {"still": "new", "other": "old"}
+
+
+def test_the_summary_shows_twenty_failures_and_counts_the_rest():
+    missing = {f"{number:02}.jpg": "damaged" for number in range(23)} | {"x.jpg": STOPPED}
+    lines = summary(1_234, 5, missing).splitlines()
+    assert lines[0] == "thumbmill: 1,234 made, 5 up to date, 23 failed, 1 not made because the run was stopped"
+    assert lines[1] == "  00.jpg: damaged"
+    assert lines[20] == "  19.jpg: damaged"
+    assert lines[21:] == ["  ... and 3 more", "  all of them, with their reasons: logs/failures.tsv"]
+
+
+def test_the_forecast_of_a_dry_run():
+    reasons = {f"{number:02}": "has no thumbnail" for number in range(22)}
+    lines = forecast(reasons, 7, {"00": "images/00.jpg"}).splitlines()
+    assert lines[0] == "thumbmill: 22 would be made, 7 are up to date (dry run)"
+    assert lines[1] == "  images/00.jpg: has no thumbnail"
+    assert lines[21:] == ["  ... and 2 more: snakemake -n --quiet host lists every job"]
+
+
+def test_idle_logs_are_removed_and_nothing_else(tmp_path):
+    logs = tmp_path / "logs"
+    for name, content in {
+        "empty.log": "",
+        "sub/empty.log": "",
+        "speaks.log": "damaged",
+        "deep/er/gone.log": "damaged",
+        "notes.txt": "",
+    }.items():
+        (logs / name).parent.mkdir(parents=True, exist_ok=True)
+        (logs / name).write_text(content)
+    remove_idle_logs(str(logs), {"empty", "sub/empty", "speaks"})
+    assert sorted(str(path.relative_to(logs)) for path in logs.rglob("*")) == ["notes.txt", "speaks.log"]
