@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import yaml
 from PIL import Image
 
 REPOSITORY = Path(__file__).parent.parent
@@ -57,12 +58,23 @@ class Shop:
         assert header == "source\treason"
         return dict(line.split("\t") for line in lines)
 
+    def talkative_profile(self) -> Path:
+        """The default profile, but that it prints the jobs, so that they can be counted."""
+        profile = yaml.safe_load((self.workflow / "profiles/default/config.yaml").read_text())
+        del profile["futures-quiet-jobs"]
+        path = self.folder / ".profile" / "config.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(yaml.safe_dump(profile))
+        return path
+
     def command(self, *arguments: str) -> list[str]:
-        """The command line: two cores, the jobs named, unless `arguments` say otherwise."""
+        """The command line: two cores and the talkative profile, unless `arguments` say otherwise."""
         given = [str(argument) for argument in arguments]
-        defaults = ["--snakefile", str(self.workflow / "Snakefile"), "--quiet", "host"]
+        defaults = ["--snakefile", str(self.workflow / "Snakefile")]
         if "--cores" not in given:
             defaults += ["--cores", "2"]
+        if "--workflow-profile" not in given:
+            defaults += ["--workflow-profile", str(self.talkative_profile())]
         return [sys.executable, "-m", "snakemake", *given, *defaults]
 
     def run(self, *arguments: str) -> Run:

@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import Shop
 from PIL import Image
+
+from tests.conftest import Shop
 
 CORPUS = os.environ.get("THUMBMILL_CORPUS", "")
 

@@ -298,10 +298,36 @@ def test_from_another_directory(small_shop, tmp_path):
     assert list(elsewhere.iterdir()) == []
 
 
-def test_without_the_default_profile(small_shop):
-    run = small_shop.run("--workflow-profile", "none")
-    assert (run.code, run.jobs) == (0, ALL)
-    assert small_shop.files() == THUMBNAILS
+def test_the_default_profile_prints_failures_and_the_summary_only(small_shop):
+    (small_shop.folder / "images/text.jpg").write_text("no picture at all")
+    run = small_shop.run("--workflow-profile", small_shop.workflow / "profiles/default")
+    assert run.jobs == {"text"}  # a failure is printed in full
+    assert "Error in rule thumbnail:" in run.text
+    assert "log: logs/thumbnail/text.log" in run.text
+    assert "Traceback" not in run.text
+    assert run.last_lines[0] == "thumbmill: 3 made, 0 up to date, 1 failed"
+    assert small_shop.files("logs") == {"failures.tsv", "thumbnail/text.log"}
+
+
+@pytest.mark.parametrize(
+    "settings", ["format=[jpeg, png, webp, avif]", "sizes={big: {width: 500, height: 400, fit: pad}}"]
+)
+def test_every_executor_makes_the_same_bytes(shop, settings):
+    for number in range(6):
+        noise = Image.effect_noise((300 + number, 200), 80).convert("RGB")
+        noise.save(shop.folder / f"images/{number}.jpg", quality=90)
+    made = []
+    for arguments in (
+        ["--workflow-profile", "none"],
+        ["--cores", "1"],
+        ["--cores", "2"],
+        ["--futures-kind", "thread"],
+    ):
+        shutil.rmtree(shop.folder / "thumbnails", ignore_errors=True)
+        run = shop.run("--config", settings, *arguments)
+        assert (run.code, run.jobs) == (0, set("012345"))
+        made.append(bytes_of(shop.folder / "thumbnails"))
+    assert made[0] and all(each == made[0] for each in made)
 
 
 def wait_until(condition, process) -> None:
@@ -310,19 +336,21 @@ def wait_until(condition, process) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_run_goes_on_without_a_flag(shop, stop):
-    names = {f"{number:02}" for number in range(16)}
+# After kill -9 a picture is redone if its end was not yet recorded: what a worker is at, what waits for it (8), and
+# what waits to be recorded (16, see src/snakemake_executor_plugin_futures).
+@pytest.mark.parametrize(("stop", "redone_at_most"), [(signal.SIGINT, 0), (signal.SIGTERM, 0), (signal.SIGKILL, 25)])
+def test_an_interrupted_run_goes_on_without_a_flag(shop, stop, redone_at_most):
+    names = {f"{number:02}" for number in range(60)}
     for name in names:
         shop.picture(f"{name}.png", size=(900, 900))
     process = subprocess.Popen(
         shop.command("--cores", "1"), cwd=shop.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    wait_until(lambda: len(shop.files()) >= 3, process)
+    wait_until(lambda: len(shop.files()) >= 30, process)
     os.kill(process.pid, stop)
     process.wait()
     made = {file for file in shop.files("thumbnails/thumb") if not file.startswith(".thumbmill-")}
-    assert 3 <= len(made) < len(names), "not stopped in the middle"
+    assert 20 <= len(made) < len(names), "not stopped in the middle"
     run = shop.run()
     if "--unlock" in run.text:  # after kill -9 Snakemake's lock is left: it says so, and how to go on
         assert stop == signal.SIGKILL
@@ -331,4 +359,4 @@ def test_an_interrupted_run_goes_on_without_a_flag(shop, stop):
     assert run.code == 0
     assert {f"{name}.jpg" for name in names} <= shop.files("thumbnails/thumb")
     redone = run.jobs & {name.removesuffix(".jpg") for name in made}
-    assert len(redone) <= 2  # what was in flight, no more
+    assert len(redone) <= redone_at_most

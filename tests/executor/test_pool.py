@@ -1,0 +1,85 @@
+"""The pool of worker processes by itself."""
+
+import pickle
+import time
+
+import psutil
+import pytest
+from snakemake.iocontainers import InputFiles, Log, OutputFiles, Params, ResourceList, Snakemake, Wildcards
+
+from snakemake_executor_plugin_futures.pool import ForkServer, ProcessPool, Task
+from snakemake_executor_plugin_futures.worker import Script
+
+
+@pytest.fixture
+def pool():
+    pool = ProcessPool(ForkServer(), tasks_per_worker=0)
+    yield pool
+    pool.close(at_once=True)
+
+
+@pytest.fixture
+def task(tmp_path):
+    def make(code, **options):
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.py"
+        path.write_text(code)
+        script = Script(str(path), str(path), str(tmp_path), (), (), pickle.dumps({}))
+        files = InputFiles(), OutputFiles(), Params(), Wildcards(), 1, ResourceList(), Log()
+        return Task(None, script, pickle.dumps(Snakemake(*files, None, "rule", None, None)), threads=1, **options)
+
+    return make
+
+
+def outcomes_of(pool, count):
+    outcomes = []
+    while len(outcomes) < count:
+        outcomes += pool.wait(60)[0]
+    return outcomes
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "while True: pass",
+        "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass",
+        "import subprocess\nsubprocess.run(['sleep', '1000'])",
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,)).start()",
+    ],
+)
+def test_time_limit(pool, task, code):
+    pool.start(task(code, limit=0.3))
+    assert pool.queue(task(""), ahead=1)
+    (outcome,) = outcomes_of(pool, 1)
+    assert outcome.reason == "killed: exceeded its time limit (runtime) of 0.005 min"
+    children = psutil.Process().children(recursive=True)
+    assert not any("sleep" in child.cmdline() for child in children)
+
+
+def test_tasks_behind_one_that_kills_its_worker_are_returned(pool, task):
+    pool.start(task("import os, time\ntime.sleep(0.2)\nos.kill(os.getpid(), 9)"))
+    second = task("")
+    assert pool.queue(second, ahead=1)
+    assert not pool.queue(task(""), ahead=1)
+    outcomes, returned = pool.wait(60)
+    assert [outcome.reason for outcome in outcomes] == ["worker died: signal 9 (SIGKILL)"]
+    assert not outcomes[0].cores_taken_over
+    assert returned == [second]
+
+
+def test_many_replaced_workers_leave_no_zombies(pool, task):
+    pool._tasks_per_worker = 1
+    for _ in range(20):
+        pool.start(task(""))
+        outcomes_of(pool, 1)
+    time.sleep(0.5)
+    pool.start(task(""))
+    outcomes_of(pool, 1)
+    (server,) = psutil.Process().children()
+    assert len(server.children()) < 5
+
+
+def test_a_dead_fork_server_is_reported(pool, task):
+    psutil.Process().children()[0].kill()
+    with pytest.raises(ConnectionError):
+        for _ in range(3):
+            pool.start(task("import time; time.sleep(10)"))

@@ -1,0 +1,96 @@
+"""Ctrl-C, SIGTERM and SIGKILL end the run at once, and leave nothing behind."""
+
+import signal
+
+import pytest
+
+from tests.executor.conftest import interrupt, wait_until
+
+SNAKEFILE = """
+    rule all:
+        input: expand("{n}.out", n=range(60)), "shell.out", "hang.out"
+    rule work:
+        output: "{n,[0-9]+}.out"
+        script: "work.py"
+    rule hang:
+        output: "hang.out"
+        priority: 10
+        script: "hang.py"
+    rule shell:
+        output: "shell.out"
+        priority: 5
+        shell: "echo half > {output}; test -e go_on || sleep 1000"
+"""
+
+WORK = """
+    import os, time
+    with open("done.txt", "a") as file:
+        print(snakemake.wildcards.n, file=file)
+    time.sleep(0.02)
+    open(snakemake.output[0], "w").close()
+"""
+
+HANG = """
+    import os, subprocess
+    with open(snakemake.output[0], "w") as file:
+        file.write("half")
+        file.flush()
+        if not os.path.exists("go_on"):
+            open("partial.tmp", "w").close()
+            try:
+                subprocess.run("sleep 1000; true", shell=True)
+            finally:
+                os.remove("partial.tmp")
+"""
+
+
+@pytest.fixture
+def running(project):
+    project.write(Snakefile=SNAKEFILE, work_py=WORK, hang_py=HANG)
+    process = project.start(cores=3)
+    wait_until(lambda: len(project.names("[0-9]*.out")) > 10 and project.names("partial.tmp"))
+    yield process
+    if process.poll() is None:
+        process.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [interrupt, lambda process: process.send_signal(signal.SIGTERM)], ids=["INT", "TERM"])
+def test_stop_and_go_on(project, running, processes_in, stop):
+    stop(running)
+    assert running.wait(timeout=30) == 1
+    wait_until(lambda: not processes_in(), 5)
+    assert "Traceback" not in project.read("output.txt")
+    assert not project.names("partial.tmp")
+    assert not project.names("hang.out")
+    assert not project.names("shell.out")
+    recorded = {name.removesuffix(".out") for name in project.names("[0-9]*.out")}
+    assert not project.names(".snakemake/incomplete/*")
+    assert not project.names(".snakemake/locks/*")
+    (project.directory / "done.txt").unlink()
+    (project.directory / "go_on").touch()
+    project.run()
+    assert len(project.names("*.out")) == 62
+    again = project.read("done.txt").split()
+    assert not recorded & set(again)
+    assert len(again) == 60 - len(recorded)
+
+
+@pytest.mark.slow
+def test_nothing_outlives_a_killed_snakemake(project, running, processes_in):
+    workers = [process for process in processes_in() if process.pid != running.pid]
+    assert len(workers) >= 3
+    running.kill()
+    running.wait()
+    # what the built-in executor has started lives on, as it does without this plugin
+    wait_until(lambda: all("sleep 1000" in " ".join(process.cmdline()) for process in processes_in()), 5)
+    assert not any("hang" in " ".join(process.cmdline()) for process in processes_in())
+    assert not project.names("partial.tmp")
+
+
+def test_nothing_is_left_after_a_run(project, processes_in):
+    project.write(Snakefile="rule a:\n    output: 'a'\n    script: 'a.py'\n", a_py="open(snakemake.output[0], 'w')")
+    project.run()
+    assert not processes_in()
+    project.run()  # nothing to do
+    wait_until(lambda: not processes_in(), 5)
