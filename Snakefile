@@ -4,10 +4,12 @@
 import atexit
 import os
 import sys
+import tempfile
 
-from scripts.catalogue import CatalogueError, as_input_function, list_catalogue
+from scripts.catalogue import CatalogueError, list_catalogue
 from scripts.report import report
 from scripts.settings import SettingsError, find_config, load_validator, read_settings, recipe
+from scripts.snakemake_costs import as_input_function, remember_script_path
 
 
 configfile: find_config(workflow.basedir)
@@ -20,6 +22,7 @@ except (SettingsError, CatalogueError) as error:
     sys.exit(f"thumbmill: {error}")
 
 atexit.register(report, workflow, catalogue, os.getcwd())
+remember_script_path(workflow)
 
 
 rule all:
@@ -36,6 +39,9 @@ rule thumbnail:
         "logs/thumbnail/{picture}.log",
     conda:
         "envs/thumbnail.yaml"
+    resources:
+        # What Snakemake would find by itself, anew for each job.
+        tmpdir=tempfile.gettempdir(),
     params:
         picture=as_input_function(catalogue.identity),
         recipe=recipe(config, workflow.basedir),

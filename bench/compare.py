@@ -9,7 +9,6 @@ run starts with an empty folder. See --help, and contenders.py for who is compar
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -63,23 +62,23 @@ def choose_reference(names: list[str]) -> str:
 
 
 def run_once(contender: Contender, task: Task, corpus: Corpus, sizes: dict) -> measure.Measurement:
-    """Run a contender in an empty folder and check what it made. Raises RuntimeError where that is not all right."""
+    """Run a contender in an empty folder and check what it made. Raises RuntimeError where that is not all right.
+
+    The folder stays: where many files were just deleted, some file systems are slow to make new ones, which the next
+    contender would pay for.
+    """
     os.makedirs(task.folder)
     log = f"{task.folder}.log"
-    try:
-        command = contender.command(task)
-        os.sync()  # else this contender pays for writing what the last one made to the disk
-        measured = measure.run(command, task.folder, log, contenders.TIMES)
-        if measured.code != 0:
-            lines = Path(log).read_text(errors="replace").strip().splitlines()
-            raise RuntimeError(f"exit code {measured.code}; its last line: {lines[-1] if lines else 'none'}")
-        fault = find_fault(contenders.output_folder(task), corpus.names, sizes)
-        if fault:
-            raise RuntimeError(fault)
-        return measured
-    finally:
-        shutil.rmtree(task.folder, ignore_errors=True)
-        Path(log).unlink(missing_ok=True)
+    command = contender.command(task)
+    os.sync()  # else this contender pays for writing what the last one made to the disk
+    measured = measure.run(command, task.folder, log, contenders.TIMES)
+    if measured.code != 0:
+        lines = Path(log).read_text(errors="replace").strip().splitlines()
+        raise RuntimeError(f"exit code {measured.code}; its last line: {lines[-1] if lines else 'none'}")
+    fault = find_fault(contenders.output_folder(task), corpus.names, sizes)
+    if fault:
+        raise RuntimeError(fault)
+    return measured
 
 
 def run_rounds(

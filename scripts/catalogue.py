@@ -1,10 +1,9 @@
 """List the catalogue: every picture below the source folder, and what Snakemake is to call it."""
 
 import hashlib
-import inspect
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from scripts.thumbnail import FORMATS, ODD_NAMES, below, printable, thumbnail_paths
@@ -101,20 +100,6 @@ class Catalogue:
     def odd_patterns(self) -> list[str]:
         """The same for pictures whose names Snakemake cannot write."""
         return patterns_of(ODD_NAMES, self.settings)
-
-
-def as_input_function(method: Callable) -> Callable:
-    """`method` (of one argument, `wildcards`) as a function whose signature is written down.
-
-    Snakemake asks each such function for its signature some eight times a job: 10 microseconds for a method, one for a
-    function that carries the answer, at 100,000 pictures seven seconds in all.
-    """
-
-    def function(wildcards):
-        return method(wildcards)
-
-    function.__signature__ = inspect.signature(function)
-    return function
 
 
 def patterns_of(folder: str, settings: Mapping) -> list[str]:

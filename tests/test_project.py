@@ -3,11 +3,15 @@
 import re
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
+from snakemake.script import get_source
+from snakemake.sourcecache import LocalSourceFile, SourceCache
 
 from scripts.settings import load_validator, read_settings
+from scripts.snakemake_costs import remember_script_path
 
 REPOSITORY = Path(__file__).parent.parent
 SCHEMA = yaml.safe_load((REPOSITORY / "schemas/config.schema.yaml").read_text())
@@ -54,3 +58,19 @@ def test_the_sample_catalogue_is_what_its_script_draws(tmp_path):
     drawn = {str(path.relative_to(REPOSITORY / "images")) for path in (REPOSITORY / "images").rglob("*.*")}
     assert drawn == {path for path, _, _ in SAMPLES}
     assert sum(path.stat().st_size for path in (REPOSITORY / "images").rglob("*.*")) < 1_000_000
+
+
+def test_snakemake_looks_up_the_script_as_remember_script_path_expects(tmp_path):
+    """The answer is still asked for by this name, and still a matter of the path alone."""
+    sourcecache = SourceCache(tmp_path)
+    asked = []
+    look_up = sourcecache._cache_entry
+    sourcecache._cache_entry = lambda source_file: asked.append(source_file) or look_up(source_file)
+    remember_script_path(SimpleNamespace(sourcecache=sourcecache))
+    script = str(REPOSITORY / "scripts/thumbnail.py")
+    for _ in range(3):
+        _, source, language, _, path = get_source(script, sourcecache)
+        assert sourcecache.exists(LocalSourceFile(script))
+    assert (language, source) == ("python", (REPOSITORY / "scripts/thumbnail.py").read_text())
+    assert Path(path).read_text() == source
+    assert len(asked) == 1
