@@ -118,8 +118,9 @@ def spread(function: Callable, arguments: Iterable[tuple], doing: str, cores: in
     with futures.ProcessPoolExecutor(cores) as executor:
         for result in executor.map(function, *zip(*arguments, strict=True)):
             results.append(result)
-            print(f"\r{doing}: {len(results) * 100 // len(arguments)} %", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+            if sys.stderr.isatty():
+                print(f"\r{doing}: {len(results) * 100 // len(arguments)} %", end="", file=sys.stderr, flush=True)
+    print(f"\r{doing}: done ", file=sys.stderr)
     return results
 
 

@@ -309,6 +309,7 @@ def test_the_default_profile_prints_failures_and_the_summary_only(small_shop):
     assert small_shop.files("logs") == {"failures.tsv", "thumbnail/text.log"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings", ["format=[jpeg, png, webp, avif]", "sizes={big: {width: 500, height: 400, fit: pad}}"]
 )

@@ -1,6 +1,9 @@
 """The same workflow means the same with this executor as with the one that is built into Snakemake."""
 
 import json
+import os
+import sys
+import textwrap
 
 import pytest
 
@@ -192,3 +195,42 @@ def test_dry_run_and_touch(project):
     assert not project.names("a")
     project.run()
     project.run("--touch")
+
+
+@pytest.fixture
+def stand_in_conda(project, monkeypatch):
+    """A command `conda` that knows one environment, the directory `env`, whose Python says where it comes from."""
+    for name, text in {
+        "conda/bin/conda": f"""
+            case "$*" in
+              "--version") echo conda 99.0.0 ;;
+              "info --json") echo '{{"conda_prefix": "{project.directory}/conda", "platform": "linux-64"}}' ;;
+              "config --get channel_priority --json") echo '{{"get": {{"channel_priority": "strict"}}}}' ;;
+              *) echo "unexpected: conda $*" >&2; exit 1 ;;
+            esac
+        """,
+        "conda/bin/activate": 'export PATH="$1/bin:$PATH"',
+        "env/bin/python": f'ENVIRONMENT=stand-in exec "{sys.executable}" "$@"',
+    }.items():
+        path = project.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/bash\n{textwrap.dedent(text)}")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{project.directory}/conda/bin", prepend=os.pathsep)
+
+
+@pytest.mark.parametrize("executor", [FUTURES, BUILT_IN])
+def test_conda_counts_only_when_it_is_switched_on(project, stand_in_conda, executor):
+    project.write(
+        Snakefile="""
+            rule a:
+                output: "a.txt"
+                conda: "env"
+                script: "a.py"
+        """,
+        a_py="import os; open(snakemake.output[0], 'w').write(os.environ.get('ENVIRONMENT', 'none'))",
+    )
+    project.run("--software-deployment-method", "conda", executor=executor)
+    assert project.read("a.txt") == "stand-in"
+    project.run("--forceall", executor=executor)
+    assert project.read("a.txt") == "none"
