@@ -205,6 +205,7 @@ def stand_in_conda(project, monkeypatch):
             case "$*" in
               "--version") echo conda 99.0.0 ;;
               "info --json") echo '{{"conda_prefix": "{project.directory}/conda", "platform": "linux-64"}}' ;;
+              "env export --prefix env") echo "dependencies: []" ;;
               "config --get channel_priority --json") echo '{{"get": {{"channel_priority": "strict"}}}}' ;;
               *) echo "unexpected: conda $*" >&2; exit 1 ;;
             esac
