@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
 from scripts.catalogue import Catalogue
@@ -99,10 +99,23 @@ def outcome(workflow) -> Outcome:
         if dag.finished(job):
             result.made.append(picture)
         elif dag.needrun(job):
-            result.missing[picture] = read_reason(job.log[0]) or (UNKNOWN if job in failed else STOPPED)
+            # What was made just before an interruption is recorded on disk, but not in the DAG.
+            if job not in failed and made_since(job.output, workflow.start_time.timestamp()):
+                result.made.append(picture)
+                continue
+            reason = read_reason(job.log[0]) if job.log else ""  # an executor may leave out empty logs
+            result.missing[picture] = reason or (UNKNOWN if job in failed else STOPPED)
         else:
             result.current.append(picture)
     return result
+
+
+def made_since(paths: Iterable[str], start: float) -> bool:
+    """Whether all `paths` are files written at `start` (seconds since the epoch) or later."""
+    try:
+        return all(os.path.getmtime(path) >= start for path in paths)
+    except OSError:
+        return False
 
 
 def read_reason(log: str) -> str:

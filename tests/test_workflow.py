@@ -344,14 +344,20 @@ def test_an_interrupted_run_goes_on_without_a_flag(shop, stop, redone_at_most):
     names = {f"{number:02}" for number in range(60)}
     for name in names:
         shop.picture(f"{name}.png", size=(900, 900))
-    process = subprocess.Popen(
-        shop.command("--cores", "1"), cwd=shop.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    wait_until(lambda: len(shop.files()) >= 30, process)
-    os.kill(process.pid, stop)
-    process.wait()
+    log = shop.folder / "terminal.txt"
+    with log.open("w") as terminal:
+        process = subprocess.Popen(shop.command("--cores", "1"), cwd=shop.folder, stdout=terminal, stderr=terminal)
+        wait_until(lambda: len(shop.files()) >= 30, process)
+        os.kill(process.pid, stop)
+        assert process.wait() != 0
     made = {file for file in shop.files("thumbnails/thumb") if not file.startswith(".thumbmill-")}
     assert 20 <= len(made) < len(names), "not stopped in the middle"
+    if stop != signal.SIGKILL:
+        left = len(names) - len(made)
+        counts = f"{len(made)} made, 0 up to date, 0 failed, {left} not made because the run was stopped"
+        assert f"thumbmill: {counts}\n" in log.read_text()
+        assert "Traceback" not in log.read_text()
+        assert len(shop.failures()) == left
     run = shop.run()
     if "--unlock" in run.text:  # after kill -9 Snakemake's lock is left: it says so, and how to go on
         assert stop == signal.SIGKILL
