@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import psutil
 
+FIRST_INTERVAL = 0.02  # seconds
 INTERVAL = 0.1  # seconds between two looks at the processes; longer where looking is slow (SHARE)
 SHARE = 0.02  # of one core: what looking at the processes may cost, at most
 PSS_INTERVAL = 1.0  # seconds
@@ -110,7 +111,10 @@ def run(command: list[str], folder: str, log: str, own_times: str) -> Measuremen
         while not ended.is_set():
             before = time.perf_counter()
             sampler.look()
-            ended.wait(max(INTERVAL, (time.perf_counter() - before) / SHARE))
+            now = time.perf_counter()
+            # At first as long again as it has run so far: on a busy machine a look is slow, and a short command would
+            # be over before the second one.
+            ended.wait(min(max(INTERVAL, (now - before) / SHARE), max(FIRST_INTERVAL, now - start)))
     except BaseException:
         kill_family(process.pid)
         raise
