@@ -7,9 +7,14 @@ import sys
 import tempfile
 
 from scripts.catalogue import CatalogueError, list_catalogue
+from scripts.history import History
+from scripts.recipe import ingredients
+from scripts.orphans import list_orphans, remove_orphans
+from scripts.plan import tell_plan
 from scripts.report import report
-from scripts.settings import SettingsError, find_config, load_validator, read_settings, recipe
+from scripts.settings import SettingsError, find_config, load_validator, read_settings
 from scripts.snakemake_costs import as_input_function, remember_script_path
+from scripts.targets import every_failure, every_thumbnail
 
 
 configfile: find_config(workflow.basedir)
@@ -21,20 +26,29 @@ try:
 except (SettingsError, CatalogueError) as error:
     sys.exit(f"thumbmill: {error}")
 
-atexit.register(report, workflow, catalogue, os.getcwd())
+history = History(catalogue, ingredients(config, workflow.basedir))
+atexit.register(report, workflow, catalogue, history, os.getcwd())
 remember_script_path(workflow)
+
+
+localrules:
+    all,
+    retry,
+    plan,
+    orphans,
+    remove_orphans,
 
 
 rule all:
     input:
-        catalogue.thumbnails,
+        every_thumbnail(workflow, catalogue, history),
 
 
 rule thumbnail:
     input:
         as_input_function(catalogue.source),
     output:
-        catalogue.patterns(),
+        catalogue.patterns,
     log:
         "logs/thumbnail/{picture}.log",
     conda:
@@ -44,7 +58,7 @@ rule thumbnail:
         tmpdir=tempfile.gettempdir(),
     params:
         picture=as_input_function(catalogue.identity),
-        recipe=recipe(config, workflow.basedir),
+        recipe=as_input_function(history.recipe),
     script:
         "scripts/thumbnail.py"
 
@@ -54,6 +68,32 @@ if catalogue.odd:
     # The same for pictures whose names Snakemake cannot write: links stand in for them.
     use rule thumbnail as thumbnail_of_odd_name with:
         output:
-            catalogue.odd_patterns(),
+            catalogue.odd_patterns,
         log:
             "logs/odd-names/{picture}.log",
+
+
+rule retry:
+    input:
+        every_failure(catalogue),
+
+
+rule plan:
+    log:
+        "logs/plan.txt",
+    run:
+        tell_plan(catalogue, history, log[0])
+
+
+rule orphans:
+    log:
+        "logs/orphans.txt",
+    run:
+        list_orphans(history, log[0])
+
+
+rule remove_orphans:
+    log:
+        "logs/removed.txt",
+    run:
+        remove_orphans(history, config["remove_more_than_a_fifth"], log[0])

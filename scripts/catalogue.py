@@ -1,5 +1,6 @@
 """List the catalogue: every picture below the source folder, and what Snakemake is to call it."""
 
+import functools
 import hashlib
 import os
 import re
@@ -26,8 +27,9 @@ class CatalogueError(ValueError):
 
 
 class Picture(NamedTuple):
-    """One source: its path below the source folder, its size in bytes, and whether it can be opened for reading.
+    """One source: its path below the source folder, its size in bytes, whether it can be opened for reading, its date.
 
+    The date is in nanoseconds since the epoch; of a link, the later of its own and its target's, as Snakemake has it.
     A picture that cannot be read is in the catalogue too, and so is a folder that cannot be listed (its name ends in
     a slash): their jobs fail, alone, and say so.
     """
@@ -35,6 +37,7 @@ class Picture(NamedTuple):
     name: str
     bytes: int
     readable: bool
+    time: int = 0
 
 
 class Catalogue:
@@ -59,7 +62,7 @@ class Catalogue:
 
     def remove_dead_links(self) -> None:
         """Remove the links under ODD_NAMES to thumbnails that are gone: Snakemake would stumble over them."""
-        for pattern in self.odd_patterns():
+        for pattern in self.odd_patterns:
             for wildcard in self.odd:
                 link = pattern.replace("{picture}", wildcard)
                 if os.path.islink(link) and not os.path.exists(link):
@@ -84,19 +87,23 @@ class Catalogue:
         picture = self.pictures.get(wildcards.picture)
         return picture and (picture.name, picture.bytes)
 
-    def thumbnails(self, wildcards=None) -> list[str]:
-        """All files that the whole catalogue is to have, in Snakemake's words."""
-        patterns, odd_patterns = patterns_of(self.settings["output"], self.settings), self.odd_patterns()
+    def outputs(self, wildcard: str) -> list[str]:
+        """The thumbnails of a picture, in Snakemake's words and in the order of thumbnail_paths()."""
+        patterns = self.odd_patterns if wildcard in self.odd else self.patterns
+        return [pattern.replace("{picture}", wildcard) for pattern in patterns]
+
+    def thumbnails(self, pictures: Iterable[str] | None = None) -> list[str]:
+        """The thumbnails of `pictures`, or of the whole catalogue, in Snakemake's words."""
         return [
-            pattern.replace("{picture}", wildcard)
-            for wildcard in self.pictures
-            for pattern in (odd_patterns if wildcard in self.odd else patterns)
+            path for wildcard in (self.pictures if pictures is None else pictures) for path in self.outputs(wildcard)
         ]
 
+    @functools.cached_property
     def patterns(self) -> list[str]:
         """The outputs of the rule: one for each size and format, in the order of thumbnail_paths()."""
         return patterns_of(self.settings["output"], self.settings)
 
+    @functools.cached_property
     def odd_patterns(self) -> list[str]:
         """The same for pictures whose names Snakemake cannot write."""
         return patterns_of(ODD_NAMES, self.settings)
@@ -118,6 +125,8 @@ def can_be_spoken(wildcard: str, settings: Mapping) -> bool:
         return False
     if wildcard.count(wildcard[-1]) >= 20 and REPEATED.search(wildcard):
         return False
+    if len(wildcard) < 60:
+        return True  # of at most four bytes each: no name in it is near the limit
     longest_extension = max(len(FORMATS[format][0]) for format in settings["format"])
     longest_part = max(len(part.encode()) for part in wildcard.split("/"))
     return longest_part + max(longest_extension, len(".log")) <= LONGEST_NAME
@@ -195,7 +204,10 @@ def find_pictures(source: str, left_out: Iterable[str]) -> Iterator[Picture]:
                 if found not in ancestors and found not in left_out_ids:
                     open_folders.append((name, (*ancestors, found)))
             elif entry.is_file():
-                yield Picture(name, status.st_size, os.access(entry.path, os.R_OK))
+                time = status.st_mtime_ns
+                if entry.is_symlink():
+                    time = max(time, entry.stat(follow_symlinks=False).st_mtime_ns)
+                yield Picture(name, status.st_size, os.access(entry.path, os.R_OK), time)
 
 
 def folder_id(status: os.stat_result) -> tuple[int, int]:

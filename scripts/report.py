@@ -3,10 +3,12 @@
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Container, Iterable, Mapping
-from typing import NamedTuple
 
 from scripts.catalogue import Catalogue
+from scripts.history import History
+from scripts.snakemake_run import Missing, judges_by_all, needed, outcome, recorded_as_made
 from scripts.thumbnail import below, printable, write_whole
 
 FAILURES = "logs/failures.tsv"
@@ -17,15 +19,7 @@ STOPPED = "not made: the run was stopped before its turn"
 UNKNOWN = "its job ended without a word: Snakemake's own log, named above, says how"
 
 
-class Outcome(NamedTuple):
-    """What became of the pictures that a run looked at, each by what Snakemake calls it."""
-
-    made: list[str]
-    current: list[str]
-    missing: dict[str, str]  # and why
-
-
-def report(workflow, catalogue: Catalogue, folder: str) -> None:
+def report(workflow, catalogue: Catalogue, history: History, folder: str) -> None:
     """Tell how a run in the working directory `folder` ended, as the last thing that the process does.
 
     Snakemake's hooks (onsuccess, onerror) do not run when there is nothing to do, and Snakemake writes more lines
@@ -35,87 +29,53 @@ def report(workflow, catalogue: Catalogue, folder: str) -> None:
     if not workflow.is_main_process or workflow.scheduler is None:
         return
     if workflow.dryrun:
-        print(forecast(*needed(workflow.dag), source_names(catalogue)))
+        reasons, current = needed(workflow.dag)
+        if not reasons and not current:
+            return  # another target
+        named = {name_of(catalogue, picture): reason for picture, reason in reasons.items()}
+        print(forecast(named, current + len(history.left_out)))
         return
-    source = source_names(catalogue)
     with contextlib.chdir(folder):  # Snakemake has gone back to where it was started.
         ended = outcome(workflow)
-        missing = {source[picture]: reason for picture, reason in ended.missing.items()}
-        looked_at = {source[picture] for picture in (*ended.made, *ended.current, *ended.missing)}
+        missing = {name_of(catalogue, picture): reason_for(job) for picture, job in ended.missing.items()}
+        made, current = [*ended.made, *ended.made_unrecorded], [*ended.current, *history.left_out]
+        if not made and not current and not missing:
+            return  # another target
         try:
-            for logs in LOG_FOLDERS:
-                remove_idle_logs(logs, catalogue.pictures)
-            failures = update_failures(read_failures(FAILURES), looked_at, missing, set(source.values()))
-            write_failures(FAILURES, failures)
+            keep_failures(catalogue, [*made, *current], missing)
+            if not workflow.touch:
+                seconds = time.time() - workflow.start_time.timestamp()
+                judged = ended.current if judges_by_all(workflow) else {}
+                history.update(ended.made, judged, lambda picture: recorded_as_made(workflow, judged[picture]), seconds)
         except OSError as error:
-            print(f"thumbmill: {FAILURES} cannot be brought up to date: {error}", file=sys.stderr)
-    print(summary(len(ended.made), len(ended.current), missing), file=sys.stderr)
+            print(f"thumbmill: what happened cannot be written down: {error}", file=sys.stderr)
+    print(summary(len(made), len(current), missing), file=sys.stderr)
 
 
-def source_names(catalogue: Catalogue) -> dict[str, str]:
-    """What the user calls each picture, by what Snakemake calls it."""
-    folder = catalogue.settings["source"]
-    return {wildcard: printable(below(folder, picture.name)) for wildcard, picture in catalogue.pictures.items()}
+def name_of(catalogue: Catalogue, wildcard: str) -> str:
+    """What the user calls the picture that Snakemake calls `wildcard`."""
+    return printable(below(catalogue.settings["source"], catalogue.pictures[wildcard].name))
 
 
-# No public interface of Snakemake lists the jobs of a run, why they are needed and what became of them: hence its DAG
-# and scheduler are asked, in the three functions that follow and nowhere else. tests/test_workflow.py fails should they
-# answer otherwise one day.
+def reason_for(job: Missing) -> str:
+    """Why a job made nothing."""
+    return read_reason(job.log) or (UNKNOWN if job.failed else STOPPED)
 
 
-def needed(dag) -> tuple[dict[str, str], int]:
-    """The pictures whose jobs `dag` finds necessary, each with the reason, and the number of the others."""
-    reasons, current = {}, 0
-    for job in dag.jobs:
-        if "picture" in job.wildcards_dict:
-            if dag.needrun(job):
-                reasons[job.wildcards_dict["picture"]] = why(dag.reason(job))
-            else:
-                current += 1
-    return reasons, current
+def keep_failures(catalogue: Catalogue, present: Iterable[str], missing: Mapping[str, str]) -> None:
+    """Bring the logs and the failures file up to date after a run.
 
-
-def why(reason) -> str:
-    """Snakemake's `reason` for a job, in this workflow's words; in its own where it has another."""
-    if reason.forced:
-        return "asked for"
-    if reason.missing_output:
-        return "has no thumbnail"
-    if reason.updated_input:
-        return "is newer than its thumbnail"
-    if reason.params_changed or reason.input_changed:
-        return "its size in bytes, the settings, the picture script or Pillow changed"
-    return str(reason)
-
-
-def outcome(workflow) -> Outcome:
-    """What became of each picture that the DAG of `workflow` holds, after the run."""
-    result = Outcome([], [], {})
-    dag, failed = workflow.dag, workflow.scheduler.failed
-    for job in dag.jobs:
-        if "picture" not in job.wildcards_dict:
-            continue
-        picture = job.wildcards_dict["picture"]
-        if dag.finished(job):
-            result.made.append(picture)
-        elif dag.needrun(job):
-            # What was made just before an interruption is recorded on disk, but not in the DAG.
-            if job not in failed and made_since(job.output, workflow.start_time.timestamp()):
-                result.made.append(picture)
-                continue
-            reason = read_reason(job.log[0]) if job.log else ""  # an executor may leave out empty logs
-            result.missing[picture] = reason or (UNKNOWN if job in failed else STOPPED)
-        else:
-            result.current.append(picture)
-    return result
-
-
-def made_since(paths: Iterable[str], start: float) -> bool:
-    """Whether all `paths` are files written at `start` (seconds since the epoch) or later."""
-    try:
-        return all(os.path.getmtime(path) >= start for path in paths)
-    except OSError:
-        return False
+    `present` are the pictures (by what Snakemake calls them) that have their thumbnails, `missing` (by what the user
+    calls them) those that have not, and why. Raises OSError.
+    """
+    for logs in LOG_FOLDERS:
+        remove_idle_logs(logs, catalogue.pictures)
+    before = read_failures(FAILURES)
+    looked_at = {*missing, *(name_of(catalogue, picture) for picture in (present if before else ()))}
+    known = {name_of(catalogue, picture) for picture in (catalogue.pictures if before else ())}
+    after = update_failures(before, looked_at, missing, known)
+    if after != before or not os.path.exists(FAILURES):
+        write_failures(FAILURES, after)
 
 
 def read_reason(log: str) -> str:
@@ -170,10 +130,10 @@ def summary(made: int, current: int, missing: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-def forecast(reasons: Mapping[str, str], current: int, source: Mapping[str, str]) -> str:
-    """The last lines of a dry run, from the `reasons` to make pictures, and the names of their `source` files."""
+def forecast(reasons: Mapping[str, str], current: int) -> str:
+    """The last lines of a dry run, from the `reasons` to make each source, and the number of those that are current."""
     lines = [f"thumbmill: {len(reasons):,} would be made, {current:,} are up to date (dry run)"]
-    lines += [f"  {source.get(picture, picture)}: {reason}" for picture, reason in list(reasons.items())[:SHOWN]]
+    lines += [f"  {source}: {reason}" for source, reason in list(reasons.items())[:SHOWN]]
     if len(reasons) > SHOWN:
         lines.append(f"  ... and {len(reasons) - SHOWN:,} more: snakemake -n --quiet host lists every job")
     return "\n".join(lines)

@@ -2,18 +2,11 @@
 
 import copy
 import difflib
-import hashlib
-import json
 import os
 import re
 from collections.abc import Mapping
 
-import PIL
 from PIL import ImageColor
-
-# What decides where files lie or whether a picture is accepted, but not one pixel of a thumbnail. Everything else
-# does: a setting that is forgotten here costs time, one that stands here wrongly would leave old thumbnails.
-NOT_PIXELS = ("source", "output", "keep_extension", "max_pixels")
 
 NO_SIZE = (None, "null")  # the second is how --config passes it on
 
@@ -153,17 +146,3 @@ def load_validator(workflow_folder: str):
 
     with open(os.path.join(workflow_folder, "schemas", "config.schema.yaml"), encoding="utf-8") as file:
         return jsonschema.Draft202012Validator(yaml.safe_load(file))
-
-
-def recipe(settings: Mapping, workflow_folder: str) -> str:
-    """A digest of what decides a thumbnail's pixels besides the picture itself.
-
-    That is the settings that decide pixels, the content of the picture script (not its date, so that a fresh checkout
-    redoes nothing) and the version of Pillow.
-    """
-    pixels = {key: value for key, value in settings.items() if key not in NOT_PIXELS}
-    pixels["quality"] = {format: value for format, value in settings["quality"].items() if format in settings["format"]}
-    with open(os.path.join(workflow_folder, "scripts", "thumbnail.py"), "rb") as file:
-        script = hashlib.sha256(file.read()).hexdigest()
-    text = json.dumps([pixels, script, PIL.__version__], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

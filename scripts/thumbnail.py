@@ -427,6 +427,21 @@ def below(folder: str, name: str) -> str:
     return name if folder == "." else os.path.join(folder, name)
 
 
+def make_as_set(source: str, paths: Iterable[str], config: Mapping) -> list[str]:
+    """Make the thumbnails of `source` that the settings ask for, at `paths`, in the order of thumbnail_paths().
+
+    Returns and raises what make_thumbnails() does.
+    """
+    kinds = itertools.product(config["sizes"].values(), config["format"])
+    return make_thumbnails(
+        source,
+        [Thumbnail(path, size, format) for path, (size, format) in zip(paths, kinds, strict=True)],
+        quality=config["quality"],
+        background=config["background"],
+        max_pixels=config["max_pixels"],
+    )
+
+
 def run_job(snakemake) -> None:
     """Do one Snakemake job of rule `thumbnail`: what there is to say goes to its log, and a failure is one line."""
     warnings.simplefilter("ignore")  # Pillow's about odd metadata: what matters becomes a note or an error.
@@ -441,26 +456,19 @@ def run_job(snakemake) -> None:
             remove(path)  # Snakemake has deleted the link to it only.
             if snakemake.input:
                 os.makedirs(os.path.dirname(path), exist_ok=True)
-    kinds = itertools.product(config["sizes"].values(), config["format"])
     try:
-        notes = make_thumbnails(
-            snakemake.input[0] if snakemake.input else location,
-            [Thumbnail(path, size, format) for path, (size, format) in zip(paths, kinds, strict=True)],
-            quality=config["quality"],
-            background=config["background"],
-            max_pixels=config["max_pixels"],
-        )
+        notes = make_as_set(snakemake.input[0] if snakemake.input else location, paths, config)
     except PictureError as error:
-        write_log(snakemake.log[0], [str(error)])
+        write_lines(snakemake.log[0], [str(error)])
         sys.exit(printable(f"{location}: {error}"))
     for stand_in, path in zip(stand_ins, paths, strict=False):
         os.symlink(os.path.abspath(path), stand_in)
     if notes:
-        write_log(snakemake.log[0], notes)
+        write_lines(snakemake.log[0], notes)
 
 
-def write_log(path: str, lines: list[str]) -> None:
-    """Write `lines` to the log file `path`. Raises OSError."""
+def write_lines(path: str, lines: Iterable[str]) -> None:
+    """Write the text file `path`, whole. Raises OSError."""
     write_whole(path, "".join(f"{printable(line)}\n" for line in lines).encode())
 
 

@@ -351,7 +351,7 @@ def test_every_name_is_listed_as_it_is(name, keep_extension):
     (source,) = catalogue.source(SimpleNamespace(picture=wildcard))
     assert os.path.samefile(source, os.path.join("images", name))
     first, second = catalogue.thumbnails()
-    assert [path.format(picture=wildcard) for path in catalogue.patterns()] == [
+    assert [path.format(picture=wildcard) for path in catalogue.patterns] == [
         f"thumbnails/thumb/{wildcard}.jpg",
         f"thumbnails/thumb/{wildcard}.webp",
     ]

@@ -1,14 +1,13 @@
-"""Reading the settings: what is completed, what is refused and in which words, what counts as another recipe."""
+"""Reading the settings: what is completed, and what is refused in which words."""
 
 import copy
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
-from scripts.settings import SettingsError, load_validator, read_settings, recipe
+from scripts.settings import SettingsError, load_validator, read_settings
 from scripts.thumbnail import Thumbnail, make_thumbnails
 
 REPOSITORY = Path(__file__).parent.parent
@@ -54,6 +53,8 @@ def test_nothing_set_is_all_defaults():
         "background": "#ffffff",
         "max_pixels": 200_000_000,
         "keep_extension": False,
+        "leave_out": True,
+        "remove_more_than_a_fifth": False,
     }
 
 
@@ -350,82 +351,3 @@ def test_folder_of_a_size_that_is_a_link_to_the_source(tmp_path):
     (tmp_path / "thumbnails").mkdir()
     (tmp_path / "thumbnails/small").symlink_to("../images")
     assert refusal({"sizes": {"small": SIZE}}).startswith("sizes.small")
-
-
-# The recipe
-
-BASE = {
-    "sizes": {"small": SIZE, "large": {"width": 200, "height": 100, "fit": "cover"}},
-    "format": ["jpeg", "webp"],
-    "quality": {"jpeg": 70},
-}
-
-
-def recipe_of(config: dict, folder: Path = REPOSITORY) -> str:
-    """The recipe of a configuration."""
-    return recipe(read(config), str(folder))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"sizes": {"small": SIZE}},
-        {"sizes": {**BASE["sizes"], "small": {**SIZE, "width": 21}}},
-        {"sizes": {**BASE["sizes"], "small": {**SIZE, "height": 11}}},
-        {"sizes": {**BASE["sizes"], "small": {**SIZE, "fit": "pad"}}},
-        {"sizes": {**BASE["sizes"], "small": {**SIZE, "enlarge": True}}},
-        {"format": ["jpeg"]},
-        {"format": ["jpeg", "avif"]},
-        {"quality": {"jpeg": 71}},
-        {"quality": {"jpeg": 70, "webp": 81}},
-        {"background": "#fffffe"},
-    ],
-    ids=str,
-)
-def test_recipe_changes_with_what_changes_pixels(change):
-    """Each such setting, alone."""
-    assert recipe_of({**BASE, **change}) != recipe_of(BASE)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"source": "elsewhere"},
-        {"output": "elsewhere"},
-        {"max_pixels": 5},
-        {"keep_extension": True},
-        {"quality": {"jpeg": 70, "avif": 20}},
-        {"quality": {"jpeg": "70", "webp": 80}},
-        {"background": "#ffffff"},
-        {"sizes": {"small": {**SIZE, "fit": "contain", "enlarge": "false"}, "large": BASE["sizes"]["large"]}},
-        {"sizes": {"small": {"height": "10", "width": "20"}, "large": BASE["sizes"]["large"], "off": None}},
-        {"sizes": dict(reversed(BASE["sizes"].items()))},
-    ],
-    ids=str,
-)
-def test_recipe_stays_with_what_changes_no_pixel(change):
-    """Places, what is accepted, unused formats, and other words for the same."""
-    assert recipe_of({**BASE, **change}) == recipe_of(BASE)
-
-
-def test_recipe_is_one_plain_word():
-    """It is kept by Snakemake for each thumbnail."""
-    assert recipe_of(BASE).isalnum()
-    assert 16 <= len(recipe_of(BASE)) <= 64
-
-
-def test_recipe_follows_the_scripts_content_and_not_its_date(tmp_path):
-    """A fresh checkout of the same version redoes nothing."""
-    (tmp_path / "scripts").mkdir()
-    script = Path(shutil.copyfile(REPOSITORY / "scripts/thumbnail.py", tmp_path / "scripts/thumbnail.py"))
-    os.utime(script, (1, 1))
-    assert recipe_of(BASE, tmp_path) == recipe_of(BASE)
-    script.write_bytes(script.read_bytes() + b"\n")
-    assert recipe_of(BASE, tmp_path) != recipe_of(BASE)
-
-
-def test_recipe_follows_pillows_version(monkeypatch):
-    """Another encoder makes other bytes."""
-    before = recipe_of(BASE)
-    monkeypatch.setattr("PIL.__version__", "99.0")
-    assert recipe_of(BASE) != before

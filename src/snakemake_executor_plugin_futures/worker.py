@@ -121,7 +121,12 @@ def print_traceback(error):
     while trace and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
     try:
-        sys.excepthook(type(error), error.with_traceback(trace), trace)
+        if sys.excepthook is sys.__excepthook__:
+            # At once: it would print line by line, and other processes' lines between them.
+            sys.stderr.write("".join(traceback.format_exception(type(error), error, trace)))
+            sys.stderr.flush()
+        else:
+            sys.excepthook(type(error), error.with_traceback(trace), trace)
     except BaseException:
         traceback.print_exception(type(error), error, trace, file=sys.__stderr__)
 

@@ -1,0 +1,133 @@
+"""Orphans: thumbnails that thumbmill made, and whose source is gone or whose size is no longer made."""
+
+import os
+import stat
+import sys
+from collections.abc import Iterable, Mapping
+
+from scripts.catalogue import Catalogue
+from scripts.history import History
+from scripts.report import SHOWN
+from scripts.thumbnail import printable, thumbnail_paths, write_lines
+
+MOST = 5  # more than one in so many is not removed without being told so
+
+
+def find_orphans(history: History) -> dict[str, int]:
+    """The orphans below the output folder that can be removed: path -> bytes.
+
+    Not among them is what somebody else put there or has changed, what is reached through a link, and what is a
+    thumbnail of the catalogue under another name (where the file system knows no capitals).
+    """
+    output = history.settings["output"]
+    found = {path: status for path, expected in history.strays().items() if (status := own(path, expected, output))}
+    if found:
+        wanted = identities(history.catalogue)
+        found = {path: status for path, status in found.items() if (status.st_dev, status.st_ino) not in wanted}
+    return {path: found[path].st_size for path in sorted(found)}
+
+
+def own(path: str, expected: list[int], output: str) -> os.stat_result | None:
+    """The status of the file at `path` if it is as thumbmill made it, with the [time, size] `expected`; else None."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    as_made = stat.S_ISREG(status.st_mode) and [status.st_mtime_ns, status.st_size] == expected
+    return status if as_made and lies_in(os.path.dirname(path), output) else None
+
+
+def lies_in(folder: str, output: str) -> bool:
+    """Whether `folder` is below `output` in fact, and not by way of a link (`output` itself may be one)."""
+    below = os.path.normpath(os.path.join(os.path.realpath(output), os.path.relpath(folder, output)))
+    return os.path.realpath(folder) == below
+
+
+def identities(catalogue: Catalogue) -> set[tuple[int, int]]:
+    """(device, inode) of every thumbnail of the catalogue that there is."""
+    found = set()
+    for picture in catalogue.pictures.values():
+        for path in thumbnail_paths(picture.name, catalogue.settings):
+            try:
+                status = os.stat(path)
+            except OSError:
+                continue
+            found.add((status.st_dev, status.st_ino))
+    return found
+
+
+def list_orphans(history: History, log: str) -> None:
+    """Print how many orphans there are and some of them, and write all their paths to the file `log`, a line each."""
+    orphans = find_orphans(history)
+    lines = [printable(path) for path in orphans]
+    write_lines(log, lines)
+    print(
+        f"thumbmill: {len(orphans):,} of {count_own(history):,} thumbnails are orphans, {sum(orphans.values()):,} bytes"
+    )
+    tell(lines, log)
+    if orphans:
+        print("  `snakemake --cores 1 remove_orphans` removes them")
+
+
+def tell(lines: list[str], log: str) -> None:
+    """Print the first of `lines`, and that all are in the file `log`."""
+    print("".join(f"  {line}\n" for line in lines[:SHOWN]), end="")
+    if len(lines) > SHOWN:
+        print(f"  ... and {len(lines) - SHOWN:,} more: {log}")
+
+
+def count_own(history: History) -> int:
+    """The number of thumbnails that thumbmill made, orphans included."""
+    wanted = sum(len(entry[5]) for entry in history.known.pictures.values() if entry[4])
+    return wanted + len(history.known.strays)
+
+
+def remove_orphans(history: History, more_than_a_fifth: bool, log: str) -> None:
+    """Remove the orphans, and those folders that thumbmill made and that are empty then.
+
+    What was removed is printed, and written to the file `log`. Ends the process with a message if the orphans are more
+    than a fifth of all thumbnails and `more_than_a_fifth` is not allowed, or if one cannot be removed.
+    """
+    orphans, own = find_orphans(history), count_own(history)
+    if len(orphans) * MOST > own and not more_than_a_fifth:
+        sys.exit(
+            f"thumbmill: {len(orphans):,} of {own:,} thumbnails are orphans, more than a fifth: none was removed. "
+            f"Is all of the source folder {history.settings['source']!r} there? "
+            "`snakemake --cores 1 orphans` lists them. To remove them all the same: "
+            "snakemake --cores 1 remove_orphans --config remove_more_than_a_fifth=true"
+        )
+    removed, problems = remove_files(orphans)
+    folders = remove_empty_folders(history.known.folders, history.settings["output"])
+    history.forget(removed, folders)
+    lines = [printable(path) for path in (*removed, *folders)]
+    write_lines(log, lines)
+    freed = sum(orphans[path] for path in removed)
+    print(f"thumbmill: {len(removed):,} orphans removed ({freed:,} bytes), and {len(folders):,} empty folders")
+    tell(lines, log)
+    if problems:
+        sys.exit("\n".join(problems))
+
+
+def remove_files(paths: Mapping[str, int]) -> tuple[list[str], list[str]]:
+    """Delete the files; returns those that are gone, and a line for each that could not be deleted."""
+    removed, problems = [], []
+    for path in paths:
+        try:
+            os.unlink(path)
+            removed.append(path)
+        except OSError as error:
+            problems.append(f"{printable(path)} cannot be removed: {error.strerror}")
+    return removed, problems
+
+
+def remove_empty_folders(folders: Iterable[str], output: str) -> list[str]:
+    """Delete those of the `folders` that are empty, the innermost first; returns them."""
+    removed = []
+    for folder in sorted(folders, key=len, reverse=True):
+        if os.path.isdir(folder) and lies_in(folder, output):
+            try:
+                os.rmdir(folder)
+                removed.append(folder)
+            except OSError:
+                pass  # something is left in it
+    return removed

@@ -1,0 +1,153 @@
+"""The plan: what the next run would make, how much that is, how long it takes and whether the disk has room."""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from scripts.catalogue import Catalogue
+from scripts.history import UNKNOWN, Entry, History, magnitude, stat_files
+from scripts.report import FAILURES, STOPPED, name_of, read_failures
+from scripts.thumbnail import PictureError, below, make_as_set, thumbnail_paths, write_lines
+
+CHECKSUM_LIMIT = 1_000_000  # bytes, Snakemake's default: of smaller sources it compares the content
+SAMPLE = 12  # pictures that are tried where nothing has been measured yet
+
+
+class Plan(NamedTuple):
+    """The pictures of a catalogue by what the next run would do, each by what Snakemake calls it."""
+
+    new: list[str]
+    changed: list[str]
+    touched: list[str]  # newer, of the same size: Snakemake compares the content, and makes them only if it differs
+    failed: list[str]
+    current: list[str]
+
+
+class Cost(NamedTuple):
+    """What one picture comes to: bytes of all its thumbnails, and seconds of the run, or of one core."""
+
+    bytes: float
+    seconds: float
+    measured: str  # where from, for the user
+
+
+def make_plan(catalogue: Catalogue, history: History, failures: Mapping[str, str]) -> Plan:
+    """Sort the catalogue by what the next run would do; `failures` are those of the last runs, source to reason."""
+    plan = Plan([], [], [], [], [])
+    for wildcard in catalogue.pictures:
+        getattr(plan, judge(wildcard, catalogue, history, failures)).append(wildcard)
+    return plan
+
+
+def judge(wildcard: str, catalogue: Catalogue, history: History, failures: Mapping[str, str]) -> str:
+    """The field of Plan in which a picture belongs."""
+    if history.is_current(wildcard):
+        return "current"
+    picture = catalogue.pictures[wildcard]
+    files = stat_files(catalogue.outputs(wildcard))
+    if files is None:
+        return "failed" if failures.get(name_of(catalogue, wildcard), STOPPED) != STOPPED else "new"
+    newer = picture.time > min(time for time, _ in files)
+    if picture.name not in history.known.pictures:
+        return "changed" if newer else "current"
+    entry = Entry(*history.known.pictures[picture.name])
+    if picture.bytes != entry.bytes or history.recipe_of(wildcard) != entry.recorded:
+        return "changed"
+    if newer:
+        return "touched" if picture.bytes <= CHECKSUM_LIMIT else "changed"
+    return "current"
+
+
+def cost(pictures: list[str], catalogue: Catalogue, history: History) -> Cost:
+    """What a picture of these comes to: as in earlier runs, or else as a sample of them does now."""
+    known = [Entry(*fields) for fields in history.known.pictures.values()]
+    sizes = [sum(size for _, size in entry.files) for entry in known if all(time != UNKNOWN for time, _ in entry.files)]
+    run = history.known.runs.get(magnitude(len(pictures))) or max(history.known.runs.values(), default=None)
+    if sizes and run:
+        made, seconds = run
+        return Cost(sum(sizes) / len(sizes), seconds / made, f"as in the run that made {made:,.0f}")
+    step = max(1, len(pictures) // SAMPLE)
+    return try_out([catalogue.pictures[wildcard].name for wildcard in pictures[::step][:SAMPLE]], catalogue.settings)
+
+
+def try_out(names: Iterable[str], settings: Mapping) -> Cost:
+    """Make the thumbnails of these pictures in a temporary folder, to see what they come to."""
+    written, made = 0, 0
+    start = time.process_time()
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [os.path.join(folder, str(number)) for number in range(len(thumbnail_paths(name, settings)))]
+            try:
+                make_as_set(below(settings["source"], name), paths, settings)
+            except PictureError:
+                continue
+            written += sum(map(os.path.getsize, paths))
+            made += 1
+    if not made:
+        return Cost(0, 0, "unknown: none of those that were tried can be read")
+    return Cost(written / made, (time.process_time() - start) / made, f"on one core, tried on {made} of them")
+
+
+def tell_plan(catalogue: Catalogue, history: History, log: str) -> None:
+    """Print the plan, and write it to the file `log`."""
+    plan = make_plan(catalogue, history, read_failures(FAILURES))
+    lines = [
+        f"thumbmill: {len(catalogue.pictures):,} pictures in {catalogue.settings['source']}",
+        f"  {len(plan.new):,} are new",
+        f"  {len(plan.changed):,} changed, or their settings did",
+        f"  {len(plan.failed):,} failed last time",
+        f"  {len(plan.current):,} are up to date",
+    ]
+    if plan.touched:
+        lines.insert(3, f"  {len(plan.touched):,} are newer: made if their content differs, which Snakemake looks up")
+    pictures = [*plan.new, *plan.changed, *plan.touched, *plan.failed]
+    if pictures:
+        lines += outlook(len(pictures), len(catalogue.patterns), cost(pictures, catalogue, history), catalogue.settings)
+    write_lines(log, lines)
+    print("\n".join(lines))
+
+
+def outlook(pictures: int, thumbnails: int, each: Cost, settings: Mapping) -> list[str]:
+    """What making the `thumbnails` of each of so many `pictures` comes to, a line for each of files, time and room."""
+    files, bytes = pictures * thumbnails, pictures * each.bytes
+    # A thumbnail takes whole blocks, and so does Snakemake's record of it.
+    disk = os.statvfs(existing(settings["output"]))
+    needed = files * disk.f_frsize + sum_of_blocks(files, bytes, disk.f_frsize)
+    free = disk.f_bavail * disk.f_frsize
+    enough = needed <= free and (not disk.f_files or 2 * files <= disk.f_favail)
+    return [
+        f"  to be written: {files:,} thumbnails, {in_words(bytes)}",
+        f"  time: {duration(pictures * each.seconds)} ({each.measured})",
+        f"  room: {in_words(needed)} needed, {in_words(free)} free" + ("" if enough else ": NOT ENOUGH"),
+    ]
+
+
+def sum_of_blocks(files: int, bytes: float, block: int) -> float:
+    """Bytes that so many files with so many `bytes` in all take on a disk: each half a `block` more, on average."""
+    return bytes + files * block / 2
+
+
+def existing(folder: str) -> str:
+    """`folder`, or the nearest folder around it that exists."""
+    folder = os.path.abspath(folder)
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def in_words(bytes: float) -> str:
+    """So many bytes, in the unit that suits."""
+    power = min(4, max(0, (len(str(round(bytes))) - 1) // 3))
+    value = bytes / 1000**power
+    return f"{value:,.{1 if power and value < 100 else 0}f} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
+def duration(seconds: float) -> str:
+    """So many seconds, in the units that suit."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{max(seconds, 1)} s"

@@ -1,0 +1,121 @@
+"""What only Snakemake knows of a run: what was asked of it, what it finds necessary and why, what became of each job.
+
+No public interface tells. Hence its workflow, DAG, scheduler and records are asked in the functions of this file and
+nowhere else; tests/test_workflow.py and tests/test_leaving_out.py fail should they answer otherwise one day.
+"""
+
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+TRIGGERS = {"mtime", "params", "input"}  # by which thumbnails are judged: the default profile's
+
+
+class Missing(NamedTuple):
+    """A picture that has no thumbnail after the run: its job's log file ("" if it has none), whether the job failed."""
+
+    log: str
+    failed: bool
+
+
+class Outcome(NamedTuple):
+    """What became of the pictures that a run looked at, each by what Snakemake calls it."""
+
+    made: list[str]
+    made_unrecorded: list[str]  # made just before an interruption: Snakemake will make them again
+    current: dict[str, list[str]]  # and the paths of their thumbnails, as Snakemake holds them
+    missing: dict[str, Missing]
+
+
+def judges_by_all(workflow) -> bool:
+    """Whether this run finds a picture current only if nothing that counts has changed."""
+    asked = workflow.dag_settings
+    return (
+        {str(trigger) for trigger in asked.rerun_triggers} == TRIGGERS
+        and asked.force_incomplete
+        and not (asked.until or asked.omit_from or asked.batch or asked.allowed_rules)
+    )
+
+
+def may_leave_out(workflow) -> bool:
+    """Whether this run only makes what is to be made, so that what is certainly current need not be in its DAG.
+
+    Not if it makes more than that (--forceall), does something else with all thumbnails (--touch), or does not run
+    jobs at all (--summary, --report, --list-..., --delete-all-output): such a run has no executor.
+    """
+    asked = workflow.dag_settings
+    return (
+        workflow.execution_settings is not None
+        and workflow.executor_plugin is not None
+        and not workflow.touch
+        and judges_by_all(workflow)
+        and not (asked.forceall or asked.forcerun or asked.forcetargets or asked.target_jobs)
+    )
+
+
+def needed(dag) -> tuple[dict[str, str], int]:
+    """The pictures whose jobs `dag` finds necessary, each with the reason, and the number of the others."""
+    reasons, current = {}, 0
+    for job in dag.jobs:
+        if "picture" in job.wildcards_dict:
+            if dag.needrun(job):
+                reasons[job.wildcards_dict["picture"]] = why(dag.reason(job))
+            else:
+                current += 1
+    return reasons, current
+
+
+def why(reason) -> str:
+    """Snakemake's `reason` for a job, in this workflow's words; in its own where it has another."""
+    if reason.forced:
+        return "asked for"
+    if reason.missing_output:
+        return "has no thumbnail"
+    if reason.updated_input:
+        return "is newer than its thumbnail"
+    if reason.params_changed or reason.input_changed:
+        return "its size in bytes, the settings, the picture script or Pillow changed"
+    return str(reason)
+
+
+def outcome(workflow) -> Outcome:
+    """What became of each picture that the DAG of `workflow` holds, after the run."""
+    result = Outcome([], [], {}, {})
+    dag, failed = workflow.dag, workflow.scheduler.failed
+    start = workflow.start_time.timestamp()
+    for job in dag.jobs:
+        if "picture" not in job.wildcards_dict:
+            continue
+        picture = job.wildcards_dict["picture"]
+        if dag.finished(job):
+            result.made.append(picture)
+        elif not dag.needrun(job):
+            result.current[picture] = job.output
+        elif job not in failed and made_since(job.output, start):
+            result.made_unrecorded.append(picture)
+        else:
+            # An executor may leave out empty logs.
+            result.missing[picture] = Missing(job.log[0] if job.log else "", job in failed)
+    return result
+
+
+def made_since(paths: Iterable[str], start: float) -> bool:
+    """Whether all `paths` are files written at `start` (seconds since the epoch) or later."""
+    try:
+        return all(os.path.getmtime(path) >= start for path in paths)
+    except OSError:
+        return False
+
+
+def recorded_as_made(workflow, paths: Iterable[str]) -> bool:
+    """Whether Snakemake's records say that it made the files at `paths` (as it holds them), as they are now."""
+    for path in paths:
+        record = workflow.persistence.metadata(path)
+        if record is None or record.endtime != mtime(path):
+            return False
+    return True
+
+
+def mtime(path: str) -> float:
+    """When the file at `path` was changed, for Snakemake: of a link, the later of its own and its target's."""
+    return max(os.stat(path).st_mtime, os.lstat(path).st_mtime)
