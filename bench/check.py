@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from PIL import Image
 
-from bench.contenders import list_files, thumbnail_name
+from bench.loops import list_files, thumbnail_name
 from scripts.thumbnail import ORIENTATION
 
 SAMPLE = 50  # thumbnails that are decoded

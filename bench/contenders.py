@@ -6,7 +6,6 @@ held against them.
 """
 
 import json
-import multiprocessing
 import os
 import resource
 import sys
@@ -16,8 +15,7 @@ from concurrent import futures
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
-
+from bench.loops import list_files, process_file, process_pool, run_on_executor, run_sequentially, thumbnail_name
 from scripts.thumbnail import Thumbnail, make_thumbnails
 
 REPOSITORY = Path(__file__).parent.parent
@@ -48,60 +46,16 @@ def output_folder(task: Task) -> str:
     return os.path.join(task.folder, "thumbnails", SIZE_NAME)
 
 
-def thumbnail_name(name: str) -> str:
-    """The thumbnail of the picture `name`; the extension is kept, as a.jpg and a.png may stand side by side."""
-    return f"{name}.jpg"
-
-
-def list_files(folder: str) -> list[str]:
-    """All files below `folder`, relative to it, sorted."""
-    found = []
-    for path, _, files in os.walk(folder):
-        found += [os.path.relpath(os.path.join(path, file), folder) for file in files]
-    return sorted(found)
-
-
 # The loops: what thumbmill replaces.
 
 
-def process_file(source: str, target: str, box: int, quality: int) -> None:
-    """The plain loop's work on one picture: open, thumbnail, save."""
-    with Image.open(source) as picture:
-        picture.thumbnail((box, box))
-        if picture.mode not in ("RGB", "L", "CMYK"):  # the modes that JPEG holds
-            picture = picture.convert("RGB")
-        picture.save(target, "JPEG", quality=quality)
-
-
 def process_file_as_thumbmill(source: str, target: str, box: int, quality: int) -> None:
-    """The same by thumbmill's own function: orientation, colours, whole files."""
+    """What process_file does, by thumbmill's own function: orientation, colours, whole files."""
     size = {"width": box, "height": box, "fit": "contain"}
     make_thumbnails(source, [Thumbnail(target, size, "jpeg")], quality={"jpeg": quality})
 
 
 FUNCTIONS = {"plain": process_file, "own": process_file_as_thumbmill}
-
-
-def run_sequentially(process: Callable, arguments: list[tuple]) -> None:
-    """One picture after another. Raises what `process` raises."""
-    for each in arguments:
-        process(*each)
-
-
-def run_on_executor(executor: futures.Executor, process: Callable, arguments: list[tuple]) -> None:
-    """Submit every picture, then wait for all. Raises the first error of `process`, after the rest was done."""
-    submitted = [executor.submit(process, *each) for each in arguments]
-    executor.shutdown()
-    for future in submitted:
-        future.result()
-
-
-def process_pool(cores: int) -> futures.ProcessPoolExecutor:
-    """The plain ProcessPoolExecutor."""
-    # Python 3.14 changes Linux's default to a server process, whose children's CPU time no one can account. Forking,
-    # the default before, is also the quickest to start: the contender to beat keeps its best.
-    method = "fork" if sys.platform == "linux" else None
-    return futures.ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context(method))
 
 
 def processor_times() -> tuple[float, float]:

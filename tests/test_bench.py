@@ -1,6 +1,7 @@
 """The benchmark: everyone is measured, and nobody wins by doing less."""
 
 import json
+import os
 import re
 import sys
 
@@ -11,6 +12,7 @@ from bench import contenders
 from bench.check import expected_sizes, find_fault
 from bench.compare import main
 from bench.contenders import Contender
+from bench.loops import make_outdated
 from bench.pictures import cut_photos, draw_picture, draw_pictures, list_pictures, repeat_pictures
 from bench.table import remarks, summarize
 
@@ -178,3 +180,29 @@ def test_ratios_are_taken_within_each_round():
     assert "ratio" not in summarize(runs((0, 2)), {}, 10)
     assert "NOISY: `slow` took 2.00 to 8.00 s" in remarks({"slow": {"figures": figures}}, 0)[0]
     assert "NOISY: other programs used 0.50 cores" in remarks({}, 0.5)[0]
+
+
+@pytest.fixture
+def plain_pictures(tmp_path):
+    """A folder of eight drawn pictures, with names that GNU make can write."""
+    folder = tmp_path / "plain"
+    draw_pictures(str(folder), 8, [(200, 150), (150, 200)], 2)
+    return folder
+
+
+def state(folder):
+    """Contents and dates of all files below `folder`."""
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_loop_makes_what_is_missing_or_older(tmp_path, plain_pictures):
+    source, output = str(plain_pictures), str(tmp_path / "made")
+    assert make_outdated(source, output, 50, 80, 2) == 8
+    assert make_outdated(source, output, 50, 80, 2) == 0
+    (tmp_path / "made/000/000001.jpg.jpg").unlink()
+    os.utime(tmp_path / "made/000/000002.jpg.jpg", (0, 0))
+    before = state(tmp_path / "made")
+    assert make_outdated(source, output, 50, 80, 2) == 2
+    after = state(tmp_path / "made")
+    changed = {path.name for path in after if after[path] != before.get(path)}
+    assert changed == {"000001.jpg.jpg", "000002.jpg.jpg"}
