@@ -7,10 +7,13 @@ held against them.
 
 import json
 import os
+import re
 import resource
+import shutil
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent import futures
 from pathlib import Path
 from typing import NamedTuple
@@ -39,6 +42,12 @@ class Contender(NamedTuple):
     title: str
     command: Callable[[Task], list[str]]
     at_most: int | None = None  # pictures; with more it is left out, and with fewer it runs in the first round only
+
+
+def names_in_turn(names: list[str], shift: int) -> list[str]:
+    """`names`, each `shift` places earlier: nobody is always the first, or always after the same one."""
+    shift %= max(1, len(names))
+    return names[shift:] + names[:shift]
 
 
 def output_folder(task: Task) -> str:
@@ -149,3 +158,58 @@ WORKFLOWS = {
     "thumbmill-threads": Contender("thumbmill --futures-kind thread", workflow("--futures-kind", "thread")),
 }
 CONTENDERS = PLAIN_LOOPS | OWN_LOOPS | WORKFLOWS
+
+
+# The same again, when little has changed (see rerun.py). All take over the thumbnails that thumbmill made, and the
+# workflows Snakemake's books with them.
+
+
+def loop_with_check(task: Task) -> list[str]:
+    """The command for the plain loop that looks at modification times first."""
+    program = str(REPOSITORY / "bench/loops.py")
+    numbers = [str(number) for number in (task.box, task.quality, task.cores)]
+    return [sys.executable, program, task.source, output_folder(task), *numbers]
+
+
+def gnu_make() -> str | None:
+    """The program GNU make (BSD calls its own one `make`), or None."""
+    return shutil.which("gmake") or shutil.which("make")
+
+
+def make_version() -> str:
+    """The version of gnu_make, or what it says instead."""
+    says = subprocess.run([gnu_make(), "--version"], capture_output=True, text=True).stdout
+    return says.partition("\n")[0].removeprefix("GNU Make ")
+
+
+def make(task: Task) -> list[str]:
+    """The command for GNU make on bench/Makefile."""
+    variables = {
+        "PYTHON": sys.executable,
+        "REPOSITORY": REPOSITORY,
+        "SOURCE": task.source,
+        "OUTPUT": os.path.relpath(output_folder(task), task.folder),
+        "BOX": task.box,
+        "QUALITY": task.quality,
+    }
+    settings = [f"{name}={value}" for name, value in variables.items()]
+    return [gnu_make(), "-f", str(REPOSITORY / "bench/Makefile"), f"-j{task.cores}", *settings]
+
+
+def why_not_make(paths: Iterable[str]) -> str | None:
+    """Why GNU make cannot work where these `paths` occur, or None."""
+    if gnu_make() is None:
+        return "GNU make is not installed"
+    # Blanks end a name in a Makefile, other characters mean something to it or to the shell.
+    bad = [path for path in paths if not re.fullmatch(r"[\w./+-]+", path)]
+    return f"{len(bad):,} of the names cannot be written in a Makefile (the first: {bad[0]!r})" if bad else None
+
+
+RERUNS = {
+    "loop-mtime": Contender("plain loop, ProcessPoolExecutor, for what is missing or older", loop_with_check),
+    "make": Contender("GNU make, one Python process an image", make),
+    "stock": WORKFLOWS["stock"]._replace(at_most=None),
+    "thumbmill": WORKFLOWS["thumbmill"],
+    # Once there is the setting:
+    # "thumbmill-all": Contender("thumbmill, nothing left out", workflow("--config", "leave_out=false")),
+}
