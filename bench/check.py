@@ -1,12 +1,15 @@
 """Check what a contender made, so that nobody wins by doing less."""
 
+import hashlib
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
-from bench.contenders import list_files, thumbnail_name
+from bench.loops import list_files, thumbnail_name
 from scripts.thumbnail import ORIENTATION
 
 SAMPLE = 50  # thumbnails that are decoded
@@ -41,6 +44,11 @@ def find_fault(output: str, names: list[str], sizes: Mapping[str, set[tuple[int,
             f"{len(made & wanted):,} of {len(wanted):,} thumbnails made, and {len(made - wanted):,} other files "
             f"(the first that is missing or too many: {example})"
         )
+    return find_wrong_size(output, sizes)
+
+
+def find_wrong_size(output: str, sizes: Mapping[str, set[tuple[int, int]]]) -> str | None:
+    """The first of the thumbnails `sizes` below `output` that is broken or has none of its sizes, or None."""
     for name, allowed in sizes.items():
         try:
             with Image.open(os.path.join(output, name), formats=["JPEG"]) as thumbnail:
@@ -52,3 +60,43 @@ def find_fault(output: str, names: list[str], sizes: Mapping[str, set[tuple[int,
             right = " or ".join(f"{width}x{height}" for width, height in sorted(allowed))
             return f"{name} is {width}x{height} pixels instead of {right}"
     return None
+
+
+class State(NamedTuple):
+    """A thumbnail as it is: what tells whether it was written again, and whether it then shows something else."""
+
+    identity: tuple[int, int, int]  # inode, bytes, nanoseconds of its date
+    content: str | None  # digest, where it was asked for
+
+
+def read_states(output: str, names: Iterable[str]) -> dict[str, State]:
+    """The thumbnails below `output`; the contents of those of the pictures `names`."""
+    wanted = {thumbnail_name(name) for name in names}
+    states = {}
+    for name in list_files(output):
+        path = os.path.join(output, name)
+        state = os.stat(path)
+        content = hashlib.sha256(Path(path).read_bytes()).hexdigest() if name in wanted else None
+        states[name] = State((state.st_ino, state.st_size, state.st_mtime_ns), content)
+    return states
+
+
+def find_rerun_fault(before: Mapping[str, State], after: Mapping[str, State], changed: Iterable[str]) -> str | None:
+    """What a rerun did wrong: exactly the thumbnails of the pictures `changed` are to be made again. None if it did.
+
+    `before` and `after` are those of read_states, with the contents of the changed ones.
+    """
+    if before.keys() != after.keys():
+        missing, more = before.keys() - after.keys(), after.keys() - before.keys()
+        example = min(missing, default=None) or min(more)
+        return f"{len(missing):,} thumbnails are gone, and {len(more):,} other files came (the first: {example})"
+    wanted = {thumbnail_name(name) for name in changed}
+    made = {name for name, state in after.items() if state.identity != before[name].identity}
+    if made != wanted:
+        example = min(wanted - made, default=None) or min(made - wanted)
+        return (
+            f"{len(made & wanted):,} of {len(wanted):,} changed thumbnails made again, and {len(made - wanted):,} "
+            f"others (the first that was forgotten or made in vain: {example})"
+        )
+    old = [name for name in wanted if after[name].content == before[name].content]
+    return f"{min(old)} was made again, but shows the old picture" if old else None

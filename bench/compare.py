@@ -3,7 +3,8 @@
     python -m bench.compare small-1000
 
 prints a Markdown table (progress goes to stderr). The contenders run in turn, each round in another order, and every
-run starts with an empty folder. See --help, and contenders.py for who is compared.
+run starts with an empty folder; in the cases called rerun-..., with everything made and little changed (rerun.py). See
+--help, and contenders.py for who is compared.
 """
 
 import argparse
@@ -12,13 +13,15 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import NamedTuple
 
-from bench import contenders, measure, table
+from bench import contenders, measure, rerun, table
 from bench.check import expected_sizes, find_fault
-from bench.contenders import OWN_LOOPS, REPOSITORY, WORKFLOWS, Contender, Task
+from bench.contenders import OWN_LOOPS, REPOSITORY, RERUNS, WORKFLOWS, Contender, Task, names_in_turn
 from bench.pictures import WALLPAPERS, Corpus, make_corpus, read_all
 
 QUALITY = 80  # of the thumbnails, which are all JPEGs
@@ -31,6 +34,7 @@ class Case(NamedTuple):
     box: int  # pixels, width and height of the thumbnails at most
     rounds: int
     help: str
+    rerun: str | None = None  # the case whose pictures are made once before, and then changed
 
 
 CASES = {
@@ -39,7 +43,12 @@ CASES = {
     "small-100000": Case(100_000, 128, 1, "10,000 made pictures of 640 x 480, each in ten places, to 128"),
     "photos": Case(1000, 720, 3, f"photographs of 4 to 12 megapixels, cut from --pictures ({WALLPAPERS}), to 720"),
     "folder": Case(0, 256, 3, "the pictures in --pictures as they are, to 256"),
+    "rerun-1000": Case(1000, 256, 5, "small-1000 again: nothing, one picture, 1 % changed", "small-1000"),
+    "rerun-10000": Case(10_000, 128, 3, "small-10000 again, in the same way", "small-10000"),
+    "rerun-100000": Case(100_000, 128, 3, "small-100000 again, in the same way", "small-100000"),
+    "rerun-folder": Case(0, 256, 3, "the pictures in --pictures (their copies) again", "folder"),
 }
+OWN_PICTURES = ("small-1000", "photos", "folder")  # and their reruns: where --pictures can be given
 
 
 def choose(case: str, only: list[str], own_function: bool, count: int) -> dict[str, Contender | str]:
@@ -54,6 +63,13 @@ def choose(case: str, only: list[str], own_function: bool, count: int) -> dict[s
             reason = f"more than {contender.at_most} pictures take it too long; --only {name} runs it all the same"
             chosen[name] = reason if too_many else contender
     return chosen
+
+
+def choose_reruns(only: list[str], paths: list[str]) -> dict[str, Contender | str]:
+    """As `choose`, for a rerun in which these `paths` occur."""
+    chosen: dict[str, Contender | str] = {name: each for name, each in RERUNS.items() if name in (only or RERUNS)}
+    reason = contenders.why_not_make(paths) if "make" in chosen else None
+    return chosen | {"make": reason} if reason else chosen
 
 
 def choose_reference(names: list[str]) -> str:
@@ -71,10 +87,7 @@ def run_once(contender: Contender, task: Task, corpus: Corpus, sizes: dict) -> m
     log = f"{task.folder}.log"
     command = contender.command(task)
     os.sync()  # else this contender pays for writing what the last one made to the disk
-    measured = measure.run(command, task.folder, log, contenders.TIMES)
-    if measured.code != 0:
-        lines = Path(log).read_text(errors="replace").strip().splitlines()
-        raise RuntimeError(f"exit code {measured.code}; its last line: {lines[-1] if lines else 'none'}")
+    measured = measure.run_well(command, task.folder, log, contenders.TIMES)
     fault = find_fault(contenders.output_folder(task), corpus.names, sizes)
     if fault:
         raise RuntimeError(fault)
@@ -94,8 +107,7 @@ def run_rounds(
     failed: dict[str, str] = {}
     names = list(running)
     for number in range(rounds):
-        shift = number % len(names)
-        for name in names[shift:] + names[:shift]:  # nobody is always the first, or always after the same one
+        for name in names_in_turn(names, number):
             if name in failed or (number > 0 and running[name].at_most is not None):
                 continue
             print(f"round {number + 1} of {rounds}: {name} ...", end=" ", file=sys.stderr, flush=True)
@@ -112,15 +124,23 @@ def run_rounds(
 
 
 def collect(
-    chosen: dict[str, Contender | str], runs: dict, failed: dict[str, str], reference: str, pictures: int
+    chosen: dict[str, Contender | str],
+    runs: dict,
+    failed: dict[str, str],
+    reference: str,
+    pictures: int | None,
+    over: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str, dict]:
     """All that is known of each contender: its title, and its figures and runs or why it has none."""
-    sound = {} if reference in failed else runs.get(reference, {})
+    sound = {} if reference in failed or reference in over else runs.get(reference, {})
+    known = contenders.RERUNS | contenders.CONTENDERS
     results = {}
     for name, contender in chosen.items():
-        result = {"title": contenders.CONTENDERS[name].title}
+        result = {"title": known[name].title}
         if isinstance(contender, str):
             result["skipped"] = contender
+        elif name in over:
+            result["over"] = over[name]
         elif name in failed:
             result["failed"] = failed[name]
         else:
@@ -135,6 +155,15 @@ def heading(document: dict) -> str:
     machine, pictures = document["machine"], document["pictures"]
     cache = "file cache warm" if pictures["fit"] else "but they are more than memory may hold: file cache partly cold"
     shared = "PSS: a page that n processes share is counted as 1/n" if sys.platform == "linux" else "RSS"
+    if "reruns" in document:
+        checked = "after each run, that the changed pictures' thumbnails were made again, and no others"
+        timed = (
+            f"of the whole command; who took over {rerun.SLOW} s in a round is not in the later ones, and who took "
+            f"{document['limit']:g} s was given up"
+        )
+    else:
+        checked = "after each run, number and names of all thumbnails, and sizes of a sample"
+        timed = "of the whole command, but for the loops, whose interpreter's start and imports are left out"
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
     lines = [
         f"### {document['case']}: {pictures['count']:,} pictures to {document['box']} pixels",
@@ -143,16 +172,18 @@ def heading(document: dict) -> str:
         f"{machine['system']}; load {machine['load']:.1f} before the start",
         f"- versions: {versions}; {machine['date']}",
         f"- pictures: {pictures['note']}; {pictures['bytes'] / 1e6:,.0f} MB",
-        f"- thumbnails: JPEG, quality {QUALITY}, the whole picture at most {document['box']} x {document['box']}; "
-        "number and names of all, and sizes of a sample, checked after each run",
+        f"- thumbnails: JPEG, quality {QUALITY}, the whole picture at most {document['box']} x {document['box']}",
+        f"- checked: {checked}",
         f"- {document['cores']} workers, rounds in turn: {document['rounds']}; medians (least–most), memory: the most; "
         "ratios within each round",
-        "- wall time: of the whole command, but for the loops, whose interpreter's start and imports are left out",
+        f"- wall time: {timed}",
         f"- all pictures were read once beforehand ({cache}); "
         f"watching the processes took at most {document['sampling'] * 100:.1f} % of a core, "
         f"other programs {document['others']:.2f} cores (median)",
         f"- memory: all processes of a contender at once ({shared}); controller: the first of them alone (RSS)",
     ]
+    if "reruns" in document:
+        lines.append("- of a command that takes less than about 0.1 s, the peak of memory may be missed")
     lines += [f"- left out: {name}: {fault}" for name, fault in pictures["left_out"]]
     return "\n".join(lines)
 
@@ -160,15 +191,20 @@ def heading(document: dict) -> str:
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     cases = "\n".join(f"  {name:13} {case.help}" for name, case in CASES.items())
-    rows = "\n".join(f"  {name:17} {contender.title}" for name, contender in contenders.CONTENDERS.items())
+    rows, rerun_rows = (
+        "\n".join(f"  {name:17} {contender.title}" for name, contender in known.items())
+        for known in (contenders.CONTENDERS, contenders.RERUNS)
+    )
     parser = argparse.ArgumentParser(
         prog="python -m bench.compare",
         description="thumbmill beside the loops that it replaces and stock Snakemake, on the same pictures.",
-        epilog=f"cases:\n{cases}\n\ncontenders:\n{rows}",
+        epilog=f"cases:\n{cases}\n\ncontenders:\n{rows}\n\ncontenders of reruns:\n{rerun_rows}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("case", choices=CASES, metavar="CASE", help="what is compared, see below")
-    parser.add_argument("--pictures", metavar="FOLDER", help="your own pictures (small-1000, photos, folder)")
+    parser.add_argument(
+        "--pictures", metavar="FOLDER", help=f"your own pictures ({', '.join(OWN_PICTURES)}, and reruns)"
+    )
     parser.add_argument("--count", type=positive, metavar="N", help="that many pictures (default: the case's)")
     parser.add_argument("--rounds", type=positive, metavar="R", help="how often everything runs (default: the case's)")
     parser.add_argument("--cores", type=positive, metavar="N", help="workers (default: all cores)")
@@ -178,6 +214,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         action="store_true",
         help="also loops over thumbmill's own picture function, and ratios to the one on processes (photos: always)",
     )
+    parser.add_argument(
+        "--limit",
+        type=positive,
+        metavar="SECONDS",
+        default=rerun.LIMIT,
+        help="reruns: give a contender up after that time (%(default)s)",
+    )
     default = os.path.join(tempfile.gettempdir(), "thumbmill-bench")
     parser.add_argument(
         "--work", metavar="FOLDER", default=default, help="for pictures, which are kept, and thumbnails (%(default)s)"
@@ -185,13 +228,19 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", metavar="FILE", help="write all figures here, too")
     options = parser.parse_args(arguments)
     options.only = [name for name in options.only.split(",") if name]
-    unknown = [name for name in options.only if name not in contenders.CONTENDERS]
+    case = CASES[options.case]
+    unknown = [
+        name for name in options.only if name not in (contenders.RERUNS if case.rerun else contenders.CONTENDERS)
+    ]
     if unknown:
-        parser.error(f"--only: no contender is called {', '.join(unknown)}")
-    if options.case == "folder" and not options.pictures:
-        parser.error("the case `folder` needs --pictures FOLDER")
-    if options.pictures and options.case not in ("small-1000", "photos", "folder"):
+        parser.error(f"--only: no contender of {options.case} is called {', '.join(unknown)}")
+    pictures = case.rerun or options.case
+    if pictures == "folder" and not options.pictures:
+        parser.error(f"the case `{options.case}` needs --pictures FOLDER")
+    if options.pictures and pictures not in OWN_PICTURES:
         parser.error(f"the case {options.case} makes its own pictures, without --pictures")
+    if options.own_function and case.rerun:
+        parser.error(f"the case {options.case} has no loops over thumbmill's own function")
     return options
 
 
@@ -211,22 +260,39 @@ def main(arguments: list[str] | None = None) -> int:
     machine = table.describe_machine()
     work = os.path.abspath(options.work)
     try:
-        corpus = make_corpus(options.case, options.count or case.count, options.pictures, work, cores)
+        corpus = make_corpus(case.rerun or options.case, options.count or case.count, options.pictures, work, cores)
     except ValueError as error:
         print(f"bench.compare: {error}", file=sys.stderr)
         return 2
     size = read_all(corpus)
-    chosen = choose(options.case, options.only, options.own_function, len(corpus.names))
-    if WORKFLOWS.keys() & chosen.keys():
-        # The first run would read Snakemake itself from the disk, and the loops' imports are not timed at all.
-        subprocess.run([sys.executable, "-m", "snakemake", "--version"], stdout=subprocess.DEVNULL, check=True)
-    reference = choose_reference(list(chosen))
-    rounds = options.rounds or case.rounds
     os.makedirs(work, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="runs-", dir=work) as folder:
         task = Task(corpus.folder, folder, case.box, QUALITY, cores)
-        runs, failed = run_rounds(chosen, rounds, task, corpus)
-    all_runs = [run for each in runs.values() for run in each.values()]
+        if case.rerun:
+            chosen = choose_reruns(options.only, [folder, *corpus.names])
+            reference = "loop-mtime"
+        else:
+            chosen = choose(options.case, options.only, options.own_function, len(corpus.names))
+            reference = choose_reference(list(chosen))
+        if WORKFLOWS.keys() & chosen.keys():
+            # The first run would read Snakemake itself from the disk, and the loops' imports are not timed at all.
+            subprocess.run([sys.executable, "-m", "snakemake", "--version"], stdout=subprocess.DEVNULL, check=True)
+        rounds = options.rounds or case.rounds
+        if case.rerun:
+            try:
+                changes = rerun.run_reruns(chosen, rounds, task, corpus, options.limit)
+            except (RuntimeError, ValueError) as error:
+                print(f"bench.compare: {error}", file=sys.stderr)
+                return 2
+            tables = {
+                each.title: collect(chosen | each.skipped, each.runs, each.failed, reference, None, each.over)
+                for each in changes
+            }
+        else:
+            runs, failed = run_rounds(chosen, rounds, task, corpus)
+            tables = {"": collect(chosen, runs, failed, reference, len(corpus.names))}
+    results = [result for each in tables.values() for result in each.values()]
+    all_runs = [run for result in results for run in result.get("runs", [])]
     document = {
         "case": options.case,
         "box": case.box,
@@ -245,14 +311,23 @@ def main(arguments: list[str] | None = None) -> int:
         "reference": reference,
         "sampling": max((run["sampling"] for run in all_runs), default=0),
         "others": median(run["others"] for run in all_runs) if all_runs else 0,
-        "contenders": collect(chosen, runs, failed, reference, len(corpus.names)),
     }
+    if case.rerun:
+        document |= {"limit": options.limit, "reruns": tables}
+        if isinstance(chosen.get("make"), Contender):
+            document["versions"]["GNU make"] = contenders.make_version()
+    else:
+        document["contenders"] = tables[""]
     if options.json:
         Path(options.json).write_text(json.dumps(document, indent=2) + "\n")
-    print(heading(document), table.table(document["contenders"], reference), sep="\n\n")
-    for line in table.remarks(document["contenders"], document["others"]):
+    print(heading(document))
+    for title, each in tables.items():
+        print("", *([f"#### {title}", ""] if title else []), table.table(each, reference), sep="\n")
+        for line in table.remarks(each, others=0):
+            print(f"\n{line}")
+    for line in table.remarks({}, document["others"]):
         print(f"\n{line}")
-    return 1 if failed else 0
+    return 1 if any("failed" in result for result in results) else 0
 
 
 if __name__ == "__main__":

@@ -6,18 +6,19 @@ held against them.
 """
 
 import json
-import multiprocessing
 import os
+import re
 import resource
+import shutil
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent import futures
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
-
+from bench.loops import list_files, process_file, process_pool, run_on_executor, run_sequentially, thumbnail_name
 from scripts.thumbnail import Thumbnail, make_thumbnails
 
 REPOSITORY = Path(__file__).parent.parent
@@ -43,65 +44,27 @@ class Contender(NamedTuple):
     at_most: int | None = None  # pictures; with more it is left out, and with fewer it runs in the first round only
 
 
+def names_in_turn(names: list[str], shift: int) -> list[str]:
+    """`names`, each `shift` places earlier: nobody is always the first, or always after the same one."""
+    shift %= max(1, len(names))
+    return names[shift:] + names[:shift]
+
+
 def output_folder(task: Task) -> str:
     """Where every contender puts its thumbnails: `<output_folder>/<thumbnail_name>`."""
     return os.path.join(task.folder, "thumbnails", SIZE_NAME)
 
 
-def thumbnail_name(name: str) -> str:
-    """The thumbnail of the picture `name`; the extension is kept, as a.jpg and a.png may stand side by side."""
-    return f"{name}.jpg"
-
-
-def list_files(folder: str) -> list[str]:
-    """All files below `folder`, relative to it, sorted."""
-    found = []
-    for path, _, files in os.walk(folder):
-        found += [os.path.relpath(os.path.join(path, file), folder) for file in files]
-    return sorted(found)
-
-
 # The loops: what thumbmill replaces.
 
 
-def process_file(source: str, target: str, box: int, quality: int) -> None:
-    """The plain loop's work on one picture: open, thumbnail, save."""
-    with Image.open(source) as picture:
-        picture.thumbnail((box, box))
-        if picture.mode not in ("RGB", "L", "CMYK"):  # the modes that JPEG holds
-            picture = picture.convert("RGB")
-        picture.save(target, "JPEG", quality=quality)
-
-
 def process_file_as_thumbmill(source: str, target: str, box: int, quality: int) -> None:
-    """The same by thumbmill's own function: orientation, colours, whole files."""
+    """What process_file does, by thumbmill's own function: orientation, colours, whole files."""
     size = {"width": box, "height": box, "fit": "contain"}
     make_thumbnails(source, [Thumbnail(target, size, "jpeg")], quality={"jpeg": quality})
 
 
 FUNCTIONS = {"plain": process_file, "own": process_file_as_thumbmill}
-
-
-def run_sequentially(process: Callable, arguments: list[tuple]) -> None:
-    """One picture after another. Raises what `process` raises."""
-    for each in arguments:
-        process(*each)
-
-
-def run_on_executor(executor: futures.Executor, process: Callable, arguments: list[tuple]) -> None:
-    """Submit every picture, then wait for all. Raises the first error of `process`, after the rest was done."""
-    submitted = [executor.submit(process, *each) for each in arguments]
-    executor.shutdown()
-    for future in submitted:
-        future.result()
-
-
-def process_pool(cores: int) -> futures.ProcessPoolExecutor:
-    """The plain ProcessPoolExecutor."""
-    # Python 3.14 changes Linux's default to a server process, whose children's CPU time no one can account. Forking,
-    # the default before, is also the quickest to start: the contender to beat keeps its best.
-    method = "fork" if sys.platform == "linux" else None
-    return futures.ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context(method))
 
 
 def processor_times() -> tuple[float, float]:
@@ -195,3 +158,58 @@ WORKFLOWS = {
     "thumbmill-threads": Contender("thumbmill --futures-kind thread", workflow("--futures-kind", "thread")),
 }
 CONTENDERS = PLAIN_LOOPS | OWN_LOOPS | WORKFLOWS
+
+
+# The same again, when little has changed (see rerun.py). All take over the thumbnails that thumbmill made, and the
+# workflows Snakemake's books with them.
+
+
+def loop_with_check(task: Task) -> list[str]:
+    """The command for the plain loop that looks at modification times first."""
+    program = str(REPOSITORY / "bench/loops.py")
+    numbers = [str(number) for number in (task.box, task.quality, task.cores)]
+    return [sys.executable, program, task.source, output_folder(task), *numbers]
+
+
+def gnu_make() -> str | None:
+    """The program GNU make (BSD calls its own one `make`), or None."""
+    return shutil.which("gmake") or shutil.which("make")
+
+
+def make_version() -> str:
+    """The version of gnu_make, or what it says instead."""
+    says = subprocess.run([gnu_make(), "--version"], capture_output=True, text=True).stdout
+    return says.partition("\n")[0].removeprefix("GNU Make ")
+
+
+def make(task: Task) -> list[str]:
+    """The command for GNU make on bench/Makefile."""
+    variables = {
+        "PYTHON": sys.executable,
+        "REPOSITORY": REPOSITORY,
+        "SOURCE": task.source,
+        "OUTPUT": os.path.relpath(output_folder(task), task.folder),
+        "BOX": task.box,
+        "QUALITY": task.quality,
+    }
+    settings = [f"{name}={value}" for name, value in variables.items()]
+    return [gnu_make(), "-f", str(REPOSITORY / "bench/Makefile"), f"-j{task.cores}", *settings]
+
+
+def why_not_make(paths: Iterable[str]) -> str | None:
+    """Why GNU make cannot work where these `paths` occur, or None."""
+    if gnu_make() is None:
+        return "GNU make is not installed"
+    # Blanks end a name in a Makefile, other characters mean something to it or to the shell.
+    bad = [path for path in paths if not re.fullmatch(r"[\w./+-]+", path)]
+    return f"{len(bad):,} of the names cannot be written in a Makefile (the first: {bad[0]!r})" if bad else None
+
+
+RERUNS = {
+    "loop-mtime": Contender("plain loop, ProcessPoolExecutor, for what is missing or older", loop_with_check),
+    "make": Contender("GNU make, one Python process an image", make),
+    "stock": WORKFLOWS["stock"]._replace(at_most=None),
+    "thumbmill": WORKFLOWS["thumbmill"],
+    # Once there is the setting:
+    # "thumbmill-all": Contender("thumbmill, nothing left out", workflow("--config", "leave_out=false")),
+}

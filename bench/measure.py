@@ -81,11 +81,16 @@ def busy_time() -> float:
     return times.user + times.system
 
 
-def run(command: list[str], folder: str, log: str, own_times: str) -> Measurement:
+class TookTooLong(Exception):
+    """A command was ended because it was at work for longer than it may be."""
+
+
+def run(command: list[str], folder: str, log: str, own_times: str, limit: float | None = None) -> Measurement:
     """Run `command` in the working directory `folder`, its messages going to the file `log`.
 
     If it leaves the file `own_times` in its folder ({"wall": , "user": , "sys": } in seconds), those times count
-    instead of the command's. Whatever ends this function also ends the command and its processes.
+    instead of the command's. Whatever ends this function also ends the command and its processes. Raises TookTooLong
+    after `limit` seconds.
     """
     ended = threading.Event()
     result = {}
@@ -114,9 +119,13 @@ def run(command: list[str], folder: str, log: str, own_times: str) -> Measuremen
             now = time.perf_counter()
             # At first as long again as it has run so far: on a busy machine a look is slow, and a short command would
             # be over before the second one.
-            ended.wait(min(max(INTERVAL, (now - before) / SHARE), max(FIRST_INTERVAL, now - start)))
+            pause = min(max(INTERVAL, (now - before) / SHARE), max(FIRST_INTERVAL, now - start))
+            ended.wait(pause if limit is None else min(pause, max(0, start + limit - now)))
+            if limit is not None and not ended.is_set() and time.perf_counter() > start + limit:
+                raise TookTooLong(f"after {limit:g} s")
     except BaseException:
         kill_family(process.pid)
+        ended.wait(5)
         raise
     spent = time.thread_time() - spent
     busy = busy_time() - busy_before
@@ -132,16 +141,25 @@ def run(command: list[str], folder: str, log: str, own_times: str) -> Measuremen
     return Measurement(process.returncode, wall, user, system, sampler.memory, sampler.controller, sampling, others)
 
 
+def run_well(command: list[str], folder: str, log: str, own_times: str, limit: float | None = None) -> Measurement:
+    """As `run`, but raises RuntimeError, with the last thing that it said, if the command fails."""
+    measured = run(command, folder, log, own_times, limit)
+    if measured.code != 0:
+        lines = Path(log).read_text(errors="replace").strip().splitlines()
+        raise RuntimeError(f"exit code {measured.code}; its last line: {lines[-1] if lines else 'none'}")
+    return measured
+
+
 def kill_family(pid: int) -> None:
-    """End the process `pid` and all its descendants."""
+    """End the process `pid` and all its descendants; the process itself is then for its parent to wait for."""
     try:
         top = psutil.Process(pid)
-        family = [*top.children(recursive=True), top]
+        descendants = top.children(recursive=True)
     except psutil.NoSuchProcess:
         return
-    for member in family:
+    for member in [*descendants, top]:
         try:
             member.kill()
         except psutil.NoSuchProcess:
             pass
-    psutil.wait_procs(family, timeout=5)
+    psutil.wait_procs(descendants, timeout=5)

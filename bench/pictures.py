@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageChops, ImageDraw
 
-from bench.contenders import list_files
+from bench.loops import list_files
 from scripts.catalogue import EXTENSIONS
 from scripts.thumbnail import READABLE
 

@@ -14,11 +14,13 @@ NOISY = 1.5  # slowest round / quickest round
 NOISY_OTHERS = 0.2  # cores that other programs used meanwhile
 
 
-def summarize(runs: Mapping[int, Mapping], reference: Mapping[int, Mapping], pictures: int) -> dict[str, float | list]:
+def summarize(
+    runs: Mapping[int, Mapping], reference: Mapping[int, Mapping], pictures: int | None
+) -> dict[str, float | list]:
     """One contender's figures over its `runs` (round -> measurement, in seconds and bytes).
 
     Medians; the wall time's and the ratio's are [median, least, most]. The ratio is taken within each round, to the
-    `reference`'s run in the same round; without any such pair it is missing.
+    `reference`'s run in the same round; without any such pair it is missing. So is the rate where `pictures` is None.
     """
     walls = [run["wall"] for run in runs.values()]
     ratios = [run["wall"] / reference[number]["wall"] for number, run in runs.items() if number in reference]
@@ -26,29 +28,36 @@ def summarize(runs: Mapping[int, Mapping], reference: Mapping[int, Mapping], pic
         "wall": [median(walls), min(walls), max(walls)],
         "user": median(run["user"] for run in runs.values()),
         "sys": median(run["sys"] for run in runs.values()),
-        "images_per_second": pictures / median(walls),
         "memory": max(run["memory"] for run in runs.values()),
         "controller": max(run["controller"] for run in runs.values()),
     }
+    if pictures is not None:
+        figures["images_per_second"] = pictures / median(walls)
     if ratios:
         figures["ratio"] = [median(ratios), min(ratios), max(ratios)]
     return figures
 
 
 def table(results: Mapping[str, Mapping], reference: str) -> str:
-    """The Markdown table of `results`: contender -> {"title", and "figures", or "failed" or "skipped": why}."""
-    heads = ["", "wall s", "user s", "sys s", "images/s", f"ratio to {reference}", "memory MB", "controller MB"]
+    """The Markdown table of `results`: contender -> {"title", and "figures", or why it has none}.
+
+    That is "failed" or "skipped": the reason, or "over": the seconds after which it was given up.
+    """
+    rates = any("images_per_second" in result.get("figures", {}) for result in results.values())
+    heads = ["", "wall s", "user s", "sys s", *(["images/s"] if rates else [])]
+    heads += [f"ratio to {reference}", "memory MB", "controller MB"]
     lines = [f"| {' | '.join(heads)} |", f"|---{'|---:' * (len(heads) - 1)}|"]
     for name, result in results.items():
         cells = [f"`{name}` {result['title']}"]
         if "figures" in result:
             figures = result["figures"]
             cells += [with_range(figures["wall"]), f"{figures['user']:.2f}", f"{figures['sys']:.2f}"]
-            cells += [f"{figures['images_per_second']:,.0f}"]
+            cells += [f"{figures['images_per_second']:,.0f}"] if rates else []
             cells += [with_range(figures["ratio"]) if "ratio" in figures else "–"]
             cells += [f"{figures['memory'] / 1e6:,.0f}", f"{figures['controller'] / 1e6:,.0f}"]
         else:
-            cells += ["failed" if "failed" in result else "skipped"] + [""] * (len(heads) - 2)
+            instead = f"over {result['over']:g}" if "over" in result else "failed" if "failed" in result else "skipped"
+            cells += [instead] + [""] * (len(heads) - 2)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

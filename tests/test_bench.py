@@ -1,18 +1,22 @@
 """The benchmark: everyone is measured, and nobody wins by doing less."""
 
 import json
+import os
 import re
 import sys
 
 import pytest
 from PIL import Image
 
-from bench import contenders
+from bench import contenders, rerun
 from bench.check import expected_sizes, find_fault
-from bench.compare import main
-from bench.contenders import Contender
-from bench.pictures import cut_photos, draw_picture, draw_pictures, list_pictures, repeat_pictures
+from bench.compare import choose_reruns, collect, main
+from bench.contenders import Contender, Task
+from bench.loops import make_outdated
+from bench.pictures import cut_photos, draw_picture, draw_pictures, link, list_pictures, make_corpus, repeat_pictures
+from bench.rerun import change_pictures, choose_pairs, run_reruns
 from bench.table import remarks, summarize
+from bench.table import table as markdown
 
 LOOPS = ["sequential", "threads", "processes"]
 OWN_LOOPS = [f"own-{name}" for name in LOOPS]
@@ -178,3 +182,209 @@ def test_ratios_are_taken_within_each_round():
     assert "ratio" not in summarize(runs((0, 2)), {}, 10)
     assert "NOISY: `slow` took 2.00 to 8.00 s" in remarks({"slow": {"figures": figures}}, 0)[0]
     assert "NOISY: other programs used 0.50 cores" in remarks({}, 0.5)[0]
+
+
+# Reruns, when little has changed.
+
+TITLES = ["nothing changed", "one picture changed", "1 % changed (1)"]
+
+
+@pytest.fixture
+def plain_pictures(tmp_path):
+    """A folder of eight drawn pictures, with names that GNU make can write."""
+    folder = tmp_path / "plain"
+    draw_pictures(str(folder), 8, [(200, 150), (150, 200)], 2)
+    return folder
+
+
+def state(folder):
+    """Contents and dates of all files below `folder`."""
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(contenders.gnu_make() is None, reason="GNU make is not installed")
+def test_everyone_is_compared_in_a_rerun(compare, plain_pictures):
+    mine = state(plain_pictures)
+    code, output, figures = compare("rerun-folder", "--pictures", plain_pictures, "--rounds", "2")
+    assert code == 0, output
+    assert list(figures["reruns"]) == TITLES
+    for results in figures["reruns"].values():
+        assert list(results) == list(contenders.RERUNS)
+        for name, result in results.items():
+            assert [run["round"] for run in result["runs"]] == [1, 2], name
+            assert len(result["figures"]["ratio"]) == 3 and result["figures"]["memory"] > 0, name
+        assert results["loop-mtime"]["figures"]["ratio"] == [1, 1, 1]
+    assert all(f"#### {title}\n" in output for title in TITLES)
+    assert "GNU make" in output and "images/s" not in output
+    assert state(plain_pictures) == mine
+
+
+@pytest.mark.slow
+def test_a_rerun_works_on_any_names_but_for_make(compare, pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(rerun, "choose_pairs", lambda corpus, count: choose_pairs(corpus, len(corpus.names)))
+    (pictures / "twin of same name.webp").write_bytes((pictures / "same name.webp").read_bytes())
+    mine = state(pictures)
+    code, output, figures = compare("rerun-folder", "--pictures", pictures, "--only", "loop-mtime,make,thumbmill")
+    assert code == 0, output
+    assert list(figures["reruns"])[2] == "1 % changed (10)", "the .jpg; the others have no partner"
+    for results in figures["reruns"].values():
+        assert "figures" in results["loop-mtime"] and "figures" in results["thumbmill"]
+    if contenders.gnu_make():
+        assert "`make` skipped: 4 of the names cannot be written in a Makefile" in output
+    assert state(pictures) == mine
+    assert not list((tmp_path / "work").glob("runs-*"))
+
+
+def rerun_command(source):
+    """The command of a rerun contender that runs the Python `source`, with make_outdated and the task at hand."""
+    setup = f"import os, sys; sys.path.insert(0, {str(contenders.REPOSITORY)!r})"
+    find = "from bench.contenders import *; from bench.loops import *"
+
+    def command(task):
+        known = f"task = Task(*{tuple(task)!r}); output = output_folder(task)"
+        redo = "redo = lambda: make_outdated(task.source, output, task.box, task.quality, 1)"
+        return [sys.executable, "-c", "\n".join((setup, find, known, redo, source))]
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("source", "title", "reason"),
+    [
+        ("redo(); os.utime(f'{output}/000/000003.jpg.jpg')", "nothing changed", "0 of 0 .* and 1 others .*000003"),
+        ("pass", "one picture changed", "0 of 1 changed thumbnails made again, and 0 others"),
+        ("[os.utime(f'{output}/{name}') for name in list_files(output)]", "nothing changed", "and 8 others"),
+        (
+            "[os.utime(f'{output}/{name}.jpg') for name in list_files(task.source)"
+            " if should_process(f'{task.source}/{name}', f'{output}/{name}.jpg')]",
+            "one picture changed",
+            "was made again, but shows the old picture",
+        ),
+        ("task = task._replace(box=50); redo()", "one picture changed", "pixels instead of"),
+        ("redo() and open(f'{output}/new', 'x')", "one picture changed", "0 thumbnails are gone, and 1 other files"),
+        ("redo() and os.remove(f'{output}/000/000003.jpg.jpg')", "one picture changed", "1 thumbnails are gone"),
+        ("redo() and sys.exit('tired')", "one picture changed", "exit code 1; its last line: tired"),
+    ],
+)
+@pytest.mark.usefixtures("made_by_the_loop")
+def test_who_does_not_what_is_needed_in_a_rerun_has_failed(tmp_path, plain_pictures, source, title, reason):
+    odd = Contender("the odd one", rerun_command(source))
+    changes = {change.title: change for change in run_tiny_rerun(tmp_path, plain_pictures, {"odd": odd}, 1)}
+    assert re.search(reason, changes[title].failed["odd"])
+    assert sum(bool(change.failed) for change in changes.values()) == 1
+    assert changes["1 % changed (1)"].skipped["odd"] == f"failed: {title}"
+
+
+def run_tiny_rerun(tmp_path, pictures, chosen, rounds, limit=100.0):
+    """run_reruns on a folder of pictures."""
+    corpus = make_corpus("folder", 0, str(pictures), str(tmp_path / "work"), 2)
+    task = Task(corpus.folder, str(tmp_path), 100, 80, 2)
+    return run_reruns(chosen, rounds, task, corpus, limit)
+
+
+@pytest.fixture
+def made_by_the_loop(monkeypatch):
+    """Let the loop make everything in the beginning, which is sooner done than by thumbmill."""
+    monkeypatch.setitem(contenders.RERUNS, "thumbmill", contenders.RERUNS["loop-mtime"])
+
+
+@pytest.mark.usefixtures("made_by_the_loop")
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_who_takes_too_long_is_given_up_and_the_others_go_on(tmp_path, plain_pictures):
+    slow = Contender("the slow one", rerun_command("import time; redo() and time.sleep(60)"))
+    chosen = {"stock": slow, "loop-mtime": contenders.RERUNS["loop-mtime"], "make": "not installed"}
+    nothing, one, percent = run_tiny_rerun(tmp_path, plain_pictures, chosen, 2, limit=3)
+    assert list(nothing.runs["stock"]) == [0] and not one.runs["stock"] and not percent.runs["stock"]
+    assert one.over == {"stock": 3} and percent.skipped == {"stock": "was given up: one picture changed"}
+    for change in (nothing, one, percent):
+        assert list(change.runs["loop-mtime"]) == [0, 1] and not change.failed
+    results = collect(chosen, one.runs, one.failed, "loop-mtime", None, one.over)
+    assert [markdown(results, "loop-mtime").count(f"| {cell} | ") for cell in ("over 3", "skipped")] == [1, 1]
+
+
+@pytest.mark.usefixtures("made_by_the_loop")
+def test_who_is_slow_runs_in_the_first_round_only(tmp_path, plain_pictures, monkeypatch):
+    monkeypatch.setattr(rerun, "SLOW", 0)
+    chosen = {"loop-mtime": contenders.RERUNS["loop-mtime"]}
+    for change in run_tiny_rerun(tmp_path, plain_pictures, chosen, 2):
+        assert list(change.runs["loop-mtime"]) == [0] and not change.skipped
+
+
+def test_pictures_change_in_the_copies_only(tmp_path, plain_pictures):
+    corpus = make_corpus("folder", 0, str(plain_pictures), str(tmp_path / "work"), 2)
+    mine = state(plain_pictures)
+    pairs = choose_pairs(corpus, 3)
+    assert len(pairs) == 3 and pairs == choose_pairs(corpus, 3)
+    copies = tmp_path / "copies"
+    for name in corpus.names:
+        link(f"{corpus.folder}/{name}", str(copies / name))
+    for shows in (pairs.get, str):  # its partner, then itself again
+        before = state(copies)
+        made = tmp_path / "made"
+        made.write_bytes(b"-")
+        change_pictures(corpus, str(copies), pairs)
+        after = state(copies)
+        assert {path for path in after if after[path] != before[path]} == {copies / name for name in pairs}
+        for name in pairs:
+            assert after[copies / name][0] == mine[plain_pictures / shows(name)][0]
+            assert after[copies / name][1] > made.stat().st_mtime_ns
+        made.write_bytes(b"-")
+        assert made.stat().st_mtime_ns > max(after[copies / name][1] for name in pairs)
+    assert state(plain_pictures) == mine
+
+
+def test_without_different_pictures_nothing_can_change(tmp_path, capsys):
+    (tmp_path / "same").mkdir()
+    for name in ("a.png", "b.png", "c.jpg"):
+        draw_picture(1, (80, 60)).save(tmp_path / "same" / name)
+    options = ["--pictures", str(tmp_path / "same"), "--work", str(tmp_path / "work")]
+    assert main(["rerun-folder", *options]) == 2
+    assert "no picture can change" in capsys.readouterr().err
+
+
+def test_where_the_beginning_fails_there_is_no_rerun(tmp_path, plain_pictures, monkeypatch, capsys):
+    monkeypatch.setitem(contenders.RERUNS, "thumbmill", Contender("", rerun_command("sys.exit('tired')")))
+    options = ["--pictures", str(plain_pictures), "--work", str(tmp_path / "work"), "--only", "loop-mtime"]
+    assert main(["rerun-folder", *options]) == 2
+    message = "not everything could be made in the beginning: exit code 1; its last line: tired"
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["rerun-folder"], "needs --pictures"),
+        (["rerun-10000", "--pictures", "images"], "makes its own pictures"),
+        (["rerun-1000", "--only", "processes"], "no contender of rerun-1000 is called processes"),
+        (["small-1000", "--only", "make"], "no contender of small-1000 is called make"),
+        (["rerun-1000", "--own-function"], "no loops over thumbmill's own function"),
+    ],
+)
+def test_what_a_case_cannot_do_is_refused(arguments, reason, capsys):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert reason in capsys.readouterr().err
+
+
+@pytest.mark.skipif(contenders.gnu_make() is None, reason="GNU make is not installed")
+def test_make_is_left_out_by_name_where_it_cannot_work(monkeypatch):
+    assert contenders.why_not_make(["/home/me/0_ä+b-c.jpg"]) is None
+    for odd in ("a b.jpg", "a:b.jpg", "a$b.jpg", "a%b.jpg", "a#b.jpg", "it's.jpg"):
+        assert odd in contenders.why_not_make(["/home/me/c.jpg", f"/home/me/{odd}"]).replace('"', "'")
+    monkeypatch.setattr(contenders, "gnu_make", lambda: None)
+    assert contenders.why_not_make(["a.jpg"]) == "GNU make is not installed"
+    assert choose_reruns([], ["a.jpg"])["make"] == "GNU make is not installed"
+
+
+def test_the_loop_makes_what_is_missing_or_older(tmp_path, plain_pictures):
+    source, output = str(plain_pictures), str(tmp_path / "made")
+    assert make_outdated(source, output, 50, 80, 2) == 8
+    assert make_outdated(source, output, 50, 80, 2) == 0
+    (tmp_path / "made/000/000001.jpg.jpg").unlink()
+    os.utime(tmp_path / "made/000/000002.jpg.jpg", (0, 0))
+    before = state(tmp_path / "made")
+    assert make_outdated(source, output, 50, 80, 2) == 2
+    after = state(tmp_path / "made")
+    changed = {path.name for path in after if after[path] != before.get(path)}
+    assert changed == {"000001.jpg.jpg", "000002.jpg.jpg"}
