@@ -2,13 +2,17 @@
 
 import os
 import stat
-import sys
 from collections.abc import Iterable, Mapping
 
 from scripts.catalogue import Catalogue
 from scripts.history import History
 from scripts.report import SHOWN
 from scripts.thumbnail import printable, thumbnail_paths, write_lines
+
+
+class OrphansError(Exception):
+    """Orphans were not removed; the message says why, and what to do."""
+
 
 MOST = 5  # more than one in so many is not removed without being told so
 
@@ -85,13 +89,13 @@ def count_own(history: History) -> int:
 def remove_orphans(history: History, more_than_a_fifth: bool, log: str) -> None:
     """Remove the orphans, and those folders that thumbmill made and that are empty then.
 
-    What was removed is printed, and written to the file `log`. Ends the process with a message if the orphans are more
-    than a fifth of all thumbnails and `more_than_a_fifth` is not allowed, or if one cannot be removed.
+    What was removed is printed, and written to the file `log`. Raises OrphansError if the orphans are more than a
+    fifth of all thumbnails and `more_than_a_fifth` is not allowed, or if one cannot be removed.
     """
     orphans, own = find_orphans(history), count_own(history)
     if len(orphans) * MOST > own and not more_than_a_fifth:
-        sys.exit(
-            f"thumbmill: {len(orphans):,} of {own:,} thumbnails are orphans, more than a fifth: none was removed. "
+        raise OrphansError(
+            f"{len(orphans):,} of {own:,} thumbnails are orphans, more than a fifth: none was removed. "
             f"Is all of the source folder {history.settings['source']!r} there? "
             "`snakemake --cores 1 orphans` lists them. To remove them all the same: "
             "snakemake --cores 1 remove_orphans --config remove_more_than_a_fifth=true"
@@ -105,7 +109,7 @@ def remove_orphans(history: History, more_than_a_fifth: bool, log: str) -> None:
     print(f"thumbmill: {len(removed):,} orphans removed ({freed:,} bytes), and {len(folders):,} empty folders")
     tell(lines, log)
     if problems:
-        sys.exit("\n".join(problems))
+        raise OrphansError("\n".join(problems))
 
 
 def remove_files(paths: Mapping[str, int]) -> tuple[list[str], list[str]]:
