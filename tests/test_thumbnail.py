@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageChops, ImageCms, ImageDraw, ImageStat
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
-from scripts.thumbnail import FORMATS, PictureError, Thumbnail, cut, make_thumbnails, render
+from scripts.thumbnail import FORMATS, Halves, PictureError, Thumbnail, cut, jpeg_scale, make_thumbnails, render
 
 REPOSITORY = Path(__file__).parent.parent
 QUALITY = {"jpeg": 95, "webp": 95, "avif": 95}
@@ -976,7 +976,38 @@ def test_jpeg_decoded_small_is_the_picture_decoded_whole(make, shape, side, orie
     undone = {1: None, 3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90}[orientation]
     if undone is not None:
         thumbnail = thumbnail.transpose(undone)
-    assert difference(thumbnail, whole.resize(thumbnail.size, Image.Resampling.BICUBIC)) < 2.5
+    assert difference(thumbnail, whole.resize(thumbnail.size, Image.Resampling.LANCZOS)) < 2.5
+
+
+@pytest.mark.parametrize(
+    ("picture", "boxes", "divisor"),
+    [
+        ((2725, 2225), [720], 2),
+        ((2725, 2225), [760], 1),
+        ((2725, 2225), [720, 256, 128], 2),  # the largest size decides
+        ((3000, 2000), [256], 4),
+        ((3000, 2000), [340], 2),
+        ((640, 480), [128], 2),
+        ((400, 533), [256], 1),
+        ((5000, 4000), [250], 8),
+        ((100, 100), [256], 1),
+    ],
+)
+def test_jpeg_is_decoded_at_the_smallest_scale_that_serves(picture, boxes, divisor):
+    """By the function, and by what Pillow then hands over: the picture is read no larger than that."""
+    assert jpeg_scale([cut(picture, box_size(box, box)) for box in boxes]) == divisor
+    opened = Image.open(io.BytesIO(saved(plain(RED, size=picture), "JPEG")))
+    render(opened, [box_size(box, box) for box in boxes], "#ffffff", [])
+    assert opened.size == tuple(-(-side // divisor) for side in picture)
+
+
+def test_halves_are_made_once_for_all_sizes():
+    """Ten sizes, three halvings; the size that needs none is made of the picture itself."""
+    picture = Halves(striped(800, 600))
+    for width in (400, 300, 200, 150, 120, 100, 90, 80, 60, 50):
+        made = picture.resample((width, width * 3 // 4), (0, 0, 800, 600))
+        assert difference(made, striped(800, 600).resize(made.size, Image.Resampling.LANCZOS)) < 2.5
+    assert [image.size for image in picture.images] == [(800, 600), (400, 300), (200, 150), (100, 75)]
 
 
 # Refusals
