@@ -11,13 +11,25 @@ from collections.abc import Mapping
 import PIL
 from PIL import ImageColor
 
+from scripts.thumbnail import kinds
+
 # What decides where files lie or whether a picture is accepted, but not one pixel of a thumbnail. Everything else
 # does: a setting that is forgotten here costs time, one that stands here wrongly would leave old thumbnails.
 NOT_PIXELS = ("source", "output", "keep_extension", "max_pixels")
 
+# The scripts that make a thumbnail.
+PICTURE_SCRIPTS = ("thumbnail.py", "thumbnail_colour.py")
+
 NO_SIZE = (None, "null")  # the second is how --config passes it on
 
 COLOUR = "must be a colour: '#ffffff', or a name such as white"
+
+FOCUS = (
+    "must be center, an edge (top, bottom, left, right), a corner (top-left ...) "
+    "or a point in percent from left and top, as in '50% 20%'"
+)
+
+PATTERNS = {"background": COLOUR, "focus": FOCUS}
 
 TYPES = {
     "integer": "a whole number",
@@ -40,14 +52,20 @@ def read_settings(config: Mapping, validator) -> dict:
     Raises SettingsError if a setting is unknown, of the wrong kind or out of range.
     """
     settings = copy.deepcopy(dict(config))
-    if isinstance(settings.get("format"), str):
-        settings["format"] = [settings["format"]]
     if isinstance(settings.get("sizes"), Mapping):
         settings["sizes"] = {str(name): size for name, size in settings["sizes"].items() if size not in NO_SIZE}
+        groups = [settings, *(size for size in settings["sizes"].values() if isinstance(size, dict))]
+    else:
+        groups = [settings]
+    for group in groups:
+        if isinstance(group.get("format"), str):
+            group["format"] = [group["format"]]
     settings = complete(settings, validator.schema)
     errors = sorted(validator.iter_errors(settings), key=lambda error: [str(key) for key in error.absolute_path])
     if errors:
         raise SettingsError("\n".join(dict.fromkeys(explain(error) for error in errors)))
+    for size in settings["sizes"].values():
+        size.setdefault("format", list(settings["format"]))
     for folder in ("source", "output"):
         settings[folder] = os.path.normpath(settings[folder])
     try:
@@ -102,7 +120,7 @@ def explain(error) -> str:
         "enum": lambda: f"must be one of {', '.join(map(str, allowed))}",
         "minimum": lambda: f"must be at least {allowed}",
         "maximum": lambda: f"must be at most {allowed}",
-        "pattern": lambda: COLOUR if setting == "background" else "must not be empty or hold { } < >",
+        "pattern": lambda: PATTERNS.get(setting.split(".")[-1], "must not be empty or hold { } < >"),
         "minItems": lambda: "must name at least one",
         "minProperties": lambda: "must name at least one",
         "uniqueItems": lambda: "must not name anything twice",
@@ -158,12 +176,16 @@ def load_validator(workflow_folder: str):
 def recipe(settings: Mapping, workflow_folder: str) -> str:
     """A digest of what decides a thumbnail's pixels besides the picture itself.
 
-    That is the settings that decide pixels, the content of the picture script (not its date, so that a fresh checkout
-    redoes nothing) and the version of Pillow.
+    That is the settings that decide pixels, the content of the picture scripts (not their dates, so that a fresh
+    checkout redoes nothing) and the version of Pillow.
     """
     pixels = {key: value for key, value in settings.items() if key not in NOT_PIXELS}
-    pixels["quality"] = {format: value for format, value in settings["quality"].items() if format in settings["format"]}
-    with open(os.path.join(workflow_folder, "scripts", "thumbnail.py"), "rb") as file:
-        script = hashlib.sha256(file.read()).hexdigest()
-    text = json.dumps([pixels, script, PIL.__version__], sort_keys=True)
+    used = {format for _, _, format in kinds(settings)}
+    pixels["format"] = sorted(used)
+    pixels["quality"] = {format: value for format, value in settings["quality"].items() if format in used}
+    scripts = []
+    for name in PICTURE_SCRIPTS:
+        with open(os.path.join(workflow_folder, "scripts", name), "rb") as file:
+            scripts.append(hashlib.sha256(file.read()).hexdigest())
+    text = json.dumps([pixels, scripts, PIL.__version__], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -2,18 +2,29 @@
 
 import copy
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
-from scripts.settings import SettingsError, load_validator, read_settings, recipe
-from scripts.thumbnail import Thumbnail, make_thumbnails
+from scripts.settings import PICTURE_SCRIPTS, SettingsError, load_validator, read_settings, recipe
+from scripts.thumbnail import Thumbnail, make_thumbnails, place
 
 REPOSITORY = Path(__file__).parent.parent
 VALIDATOR = load_validator(str(REPOSITORY))
 SIZE = {"width": 20, "height": 10}
+SIZE_DEFAULTS = {
+    "fit": "contain",
+    "enlarge": False,
+    "focus": "center",
+    "trim": False,
+    "trim_tolerance": 10,
+    "margin": 0,
+    "sharpen": 0,
+    "format": ["jpeg"],
+}
 
 
 @pytest.fixture(autouse=True)
@@ -48,12 +59,15 @@ def test_nothing_set_is_all_defaults():
     assert read({}) == {
         "source": "images",
         "output": "thumbnails",
-        "sizes": {"thumb": {"width": 256, "height": 256, "fit": "contain", "enlarge": False}},
+        "sizes": {"thumb": {"width": 256, "height": 256, **SIZE_DEFAULTS}},
         "format": ["jpeg"],
         "quality": {"jpeg": 80, "webp": 80, "avif": 65},
         "background": "#ffffff",
         "max_pixels": 200_000_000,
         "keep_extension": False,
+        "linear": False,
+        "animated": False,
+        "damaged": "refuse",
     }
 
 
@@ -75,8 +89,8 @@ def test_group_that_is_given_in_part_is_completed():
     """In sizes and in quality."""
     settings = read({"sizes": {"a": SIZE, "b": {**SIZE, "fit": "pad"}}, "quality": {"webp": 50}})
     assert settings["sizes"] == {
-        "a": {**SIZE, "fit": "contain", "enlarge": False},
-        "b": {**SIZE, "fit": "pad", "enlarge": False},
+        "a": {**SIZE, **SIZE_DEFAULTS},
+        "b": {**SIZE, **SIZE_DEFAULTS, "fit": "pad"},
     }
     assert settings["quality"] == {"jpeg": 80, "webp": 50, "avif": 65}
 
@@ -99,6 +113,22 @@ def test_sizes_keep_their_order():
 def test_format_is_one_or_a_list(given, expected):
     """In the order that was given."""
     assert read({"format": given})["format"] == expected
+
+
+def test_size_has_the_formats_of_all_unless_it_names_its_own():
+    """One, or a list."""
+    sizes = {"a": SIZE, "b": {**SIZE, "format": "png"}, "c": {**SIZE, "format": ["avif", "jpeg"]}}
+    settings = read({"sizes": sizes, "format": ["webp", "jpeg"]})
+    assert [size["format"] for size in settings["sizes"].values()] == [["webp", "jpeg"], ["png"], ["avif", "jpeg"]]
+
+
+@pytest.mark.parametrize(
+    "focus", ["center", "top", "bottom", "left", "right", "top-left", "bottom-right", "0% 0%", "50% 20%", "100% 100%"]
+)
+def test_focus_is_a_name_or_a_point(focus):
+    """And each is understood where thumbnails are made."""
+    size = read({"sizes": {"a": {**SIZE, "focus": focus}}})["sizes"]["a"]
+    assert place((0, 0, 100, 100), (50, 50), size["focus"])[2] <= 100
 
 
 @pytest.mark.parametrize(
@@ -180,7 +210,25 @@ def test_whole_number_with_a_point_makes_a_thumbnail(tmp_path):
         ({"sizes": {"a": {"width": 1}}}, ["sizes.a", "height", "width"]),
         ({"sizes": {"a": {}}}, ["sizes.a", "width", "height"]),
         ({"sizes": {"a": {**SIZE, "heigth": 3}}}, ["sizes.a", "'heigth'", "'height'"]),
-        ({"sizes": {"a": {**SIZE, "zoom": 3}}}, ["sizes.a", "'zoom'", "width, height, fit, enlarge"]),
+        ({"sizes": {"a": {**SIZE, "zoom": 3}}}, ["sizes.a", "'zoom'", "width, height, fit, enlarge, focus, trim"]),
+        ({"sizes": {"a": {**SIZE, "focus": "middle"}}}, ["sizes.a.focus", "'middle'", "center", "top-left", "50% 20%"]),
+        ({"sizes": {"a": {**SIZE, "focus": "101% 0%"}}}, ["sizes.a.focus", "'101% 0%'", "percent"]),
+        ({"sizes": {"a": {**SIZE, "focus": "left-top"}}}, ["sizes.a.focus", "'left-top'", "percent"]),
+        ({"sizes": {"a": {**SIZE, "focus": "50%"}}}, ["sizes.a.focus", "'50%'", "percent"]),
+        ({"sizes": {"a": {**SIZE, "focus": "top\n"}}}, ["sizes.a.focus", "'top\\n'", "percent"]),
+        ({"sizes": {"a": {**SIZE, "focus": [1, 2]}}}, ["sizes.a.focus", "[1, 2]", "text"]),
+        ({"sizes": {"a": {**SIZE, "trim": 5}}}, ["sizes.a.trim", "5", "true or false"]),
+        ({"sizes": {"a": {**SIZE, "trim_tolerance": 255}}}, ["sizes.a.trim_tolerance", "255", "at most 254"]),
+        ({"sizes": {"a": {**SIZE, "margin": -1}}}, ["sizes.a.margin", "-1", "at least 0"]),
+        ({"sizes": {"a": {**SIZE, "margin": "5%"}}}, ["sizes.a.margin", "'5%'", "whole number"]),
+        ({"sizes": {"a": {**SIZE, "sharpen": 301}}}, ["sizes.a.sharpen", "301", "at most 300"]),
+        ({"sizes": {"a": {**SIZE, "format": "gif"}}}, ["sizes.a.format", "'gif'", "jpeg, png, webp, avif"]),
+        ({"sizes": {"a": {**SIZE, "format": []}}}, ["sizes.a.format", "[]", "at least one"]),
+        ({"sizes": {"a": {**SIZE, "format": 5}}}, ["sizes.a.format", "5", "list"]),
+        ({"linear": "yes"}, ["linear", "'yes'", "true or false"]),
+        ({"animated": 1}, ["animated", "1", "true or false"]),
+        ({"damaged": "keep"}, ["damaged", "'keep'", "refuse, make"]),
+        ({"damaged": None}, ["damaged", "None", "refuse, make"]),
         ({"sizes": {"a": "256x256"}}, ["sizes.a", "'256x256'", "group"]),
         ({"sizes": {"a": 256}}, ["sizes.a", "256", "group"]),
         ({"sizes": {}}, ["sizes", "at least one"]),
@@ -379,6 +427,20 @@ def recipe_of(config: dict, folder: Path = REPOSITORY) -> str:
         {"quality": {"jpeg": 71}},
         {"quality": {"jpeg": 70, "webp": 81}},
         {"background": "#fffffe"},
+        {"linear": True},
+        {"animated": True},
+        {"damaged": "make"},
+        *(
+            {"sizes": {**BASE["sizes"], "small": {**SIZE, **more}}}
+            for more in (
+                {"focus": "top"},
+                {"trim": True},
+                {"trim_tolerance": 11},
+                {"margin": 1},
+                {"sharpen": 30},
+                {"format": "png"},
+            )
+        ),
     ],
     ids=str,
 )
@@ -400,6 +462,7 @@ def test_recipe_changes_with_what_changes_pixels(change):
         {"sizes": {"small": {**SIZE, "fit": "contain", "enlarge": "false"}, "large": BASE["sizes"]["large"]}},
         {"sizes": {"small": {"height": "10", "width": "20"}, "large": BASE["sizes"]["large"], "off": None}},
         {"sizes": dict(reversed(BASE["sizes"].items()))},
+        {"sizes": {name: {**size, "format": ["jpeg", "webp"]} for name, size in BASE["sizes"].items()}},
     ],
     ids=str,
 )
@@ -414,14 +477,25 @@ def test_recipe_is_one_plain_word():
     assert 16 <= len(recipe_of(BASE)) <= 64
 
 
-def test_recipe_follows_the_scripts_content_and_not_its_date(tmp_path):
+@pytest.mark.parametrize("name", PICTURE_SCRIPTS)
+def test_recipe_follows_the_scripts_content_and_not_its_date(tmp_path, name):
     """A fresh checkout of the same version redoes nothing."""
     (tmp_path / "scripts").mkdir()
-    script = Path(shutil.copyfile(REPOSITORY / "scripts/thumbnail.py", tmp_path / "scripts/thumbnail.py"))
-    os.utime(script, (1, 1))
+    for each in PICTURE_SCRIPTS:
+        script = Path(shutil.copyfile(REPOSITORY / "scripts" / each, tmp_path / "scripts" / each))
+        os.utime(script, (1, 1))
     assert recipe_of(BASE, tmp_path) == recipe_of(BASE)
+    script = tmp_path / "scripts" / name
     script.write_bytes(script.read_bytes() + b"\n")
     assert recipe_of(BASE, tmp_path) != recipe_of(BASE)
+
+
+def test_every_script_that_makes_pictures_counts():
+    """What the picture script imports of its siblings is in the list."""
+    source = (REPOSITORY / "scripts/thumbnail.py").read_text()
+    siblings = set(re.findall(r"^ *import (\w+)$|^ *from scripts import (\w+)$", source, re.MULTILINE))
+    siblings = {name for pair in siblings for name in pair if (REPOSITORY / "scripts" / f"{name}.py").exists()}
+    assert {"thumbnail.py", *(f"{name}.py" for name in siblings)} == set(PICTURE_SCRIPTS)
 
 
 def test_recipe_follows_pillows_version(monkeypatch):
