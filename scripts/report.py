@@ -7,11 +7,13 @@ from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
 from scripts.catalogue import Catalogue
-from scripts.thumbnail import below, printable, write_whole
+from scripts.thumbnail import below, printable, remove, write_whole
 
 FAILURES = "logs/failures.tsv"
+WARNINGS = "logs/warnings.tsv"
 LOG_FOLDERS = ("logs/thumbnail", "logs/odd-names")  # as the Snakefile names them
 HEADER = "source\treason"
+WARNINGS_HEADER = "source\twarning"
 SHOWN = 20  # lines of a list in the terminal
 STOPPED = "not made: the run was stopped before its turn"
 UNKNOWN = "its job ended without a word: Snakemake's own log, named above, says how"
@@ -41,15 +43,23 @@ def report(workflow, catalogue: Catalogue, folder: str) -> None:
     with contextlib.chdir(folder):  # Snakemake has gone back to where it was started.
         ended = outcome(workflow)
         missing = {source[picture]: reason for picture, reason in ended.missing.items()}
+        warned: dict[str, str] = {}
         looked_at = {source[picture] for picture in (*ended.made, *ended.current, *ended.missing)}
         try:
             for logs in LOG_FOLDERS:
                 remove_idle_logs(logs, catalogue.pictures)
             failures = update_failures(read_failures(FAILURES), looked_at, missing, set(source.values()))
             write_failures(FAILURES, failures)
+            for logs in LOG_FOLDERS:
+                notes = {source[picture]: text for picture, text in read_notes(logs, source).items()}
+                warned |= {name: text for name, text in notes.items() if name not in failures}
+            if warned:
+                write_failures(WARNINGS, warned, WARNINGS_HEADER)
+            else:
+                remove(WARNINGS)
         except OSError as error:
             print(f"thumbmill: {FAILURES} cannot be brought up to date: {error}", file=sys.stderr)
-    print(summary(len(ended.made), len(ended.current), missing), file=sys.stderr)
+    print(summary(len(ended.made), len(ended.current), missing, len(warned)), file=sys.stderr)
 
 
 def source_names(catalogue: Catalogue) -> dict[str, str]:
@@ -137,9 +147,9 @@ def read_failures(path: str) -> dict[str, str]:
     return dict(line.split("\t", 1) for line in lines if "\t" in line)
 
 
-def write_failures(path: str, failures: Mapping[str, str]) -> None:
-    """Write the failures file, whole, sorted by source. Raises OSError."""
-    lines = [HEADER, *(f"{source}\t{reason}" for source, reason in sorted(failures.items()))]
+def write_failures(path: str, failures: Mapping[str, str], header: str = HEADER) -> None:
+    """Write the failures file (or that of warnings), whole, sorted by source. Raises OSError."""
+    lines = [header, *(f"{source}\t{reason}" for source, reason in sorted(failures.items()))]
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     write_whole(path, "".join(f"{line}\n" for line in lines).encode())
 
@@ -156,8 +166,21 @@ def update_failures(
     return kept | dict(missing)
 
 
-def summary(made: int, current: int, missing: Mapping[str, str]) -> str:
-    """The last lines of a run."""
+def read_notes(folder: str, pictures: Container[str]) -> dict[str, str]:
+    """What the logs below `folder` say of the `pictures`, by what Snakemake calls them, each on a line."""
+    notes = {}
+    for path, _, files in os.walk(folder):
+        for file in files:
+            log = os.path.join(path, file)
+            picture, extension = os.path.splitext(os.path.relpath(log, folder))
+            if extension == ".log" and picture in pictures:
+                with open(log, encoding="utf-8", errors="replace") as text:
+                    notes[picture] = "; ".join(line.strip() for line in text)
+    return notes
+
+
+def summary(made: int, current: int, missing: Mapping[str, str], warned: int = 0) -> str:
+    """The last lines of a run; `warned` counts the pictures that have a thumbnail and something wrong with them."""
     failed = {source: reason for source, reason in missing.items() if reason != STOPPED}
     stopped = len(missing) - len(failed)
     counts = f"thumbmill: {made:,} made, {current:,} up to date, {len(failed):,} failed"
@@ -167,6 +190,9 @@ def summary(made: int, current: int, missing: Mapping[str, str]) -> str:
         lines.append(f"  ... and {len(failed) - SHOWN:,} more")
     if missing:
         lines.append(f"  all of them, with their reasons: {FAILURES}")
+    if warned:
+        verb = "thumbnail has" if warned == 1 else "thumbnails have"
+        lines.append(f"  {warned:,} {verb} a warning, of a picture with something wrong: {WARNINGS}")
     return "\n".join(lines)
 
 

@@ -794,6 +794,7 @@ def run_job(snakemake) -> None:
     name, _ = snakemake.params.picture
     location = below(config["source"], name)
     paths = list(snakemake.output)
+    remove(snakemake.log[0])  # an earlier run's: what it says may not be true any more
     stand_ins = []
     if paths[0].startswith(ODD_NAMES):
         stand_ins, paths = paths, thumbnail_paths(name, config)
