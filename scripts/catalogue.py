@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from scripts.thumbnail import FORMATS, ODD_NAMES, below, printable, thumbnail_paths
+from scripts.thumbnail import FORMATS, ODD_NAMES, below, kinds, printable, thumbnail_paths
 
 # By these, in any case, a file counts as a picture: the usual extensions of scripts.thumbnail.READABLE.
 EXTENSIONS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".gif", ".tif", ".tiff", ".bmp"}
+EXTENSIONS |= {".heic", ".heif", ".hif"}  # which need a library of their own: a picture without it says so
 
 # Snakemake reads {x} in a path as a wildcard and <x> as a path variable, wherever they stand, and cannot be told not
 # to; its patterns stop at line breaks, and its lock files hold UTF-8, a path a line.
@@ -127,7 +128,7 @@ def can_be_spoken(wildcard: str, settings: Mapping) -> bool:
         return False
     if len(wildcard) < 60:
         return True  # of at most four bytes each: no name in it is near the limit
-    longest_extension = max(len(FORMATS[format][0]) for format in settings["format"])
+    longest_extension = max(len(FORMATS[format].extension) for _, _, format in kinds(settings))
     longest_part = max(len(part.encode()) for part in wildcard.split("/"))
     return longest_part + max(longest_extension, len(".log")) <= LONGEST_NAME
 
@@ -229,7 +230,7 @@ def check_collisions(pictures: list[Picture], settings: Mapping) -> None:
         owners.setdefault(wildcard, picture.name)
     advice = "set `keep_extension: true` (a.jpg.jpg, a.png.jpg), or rename one"
     if not pairs:
-        suffixes = [FORMATS[format][0] for format in settings["format"]]
+        suffixes = sorted({FORMATS[format].extension for _, _, format in kinds(settings)})
         files = {wildcard + suffix: name for wildcard, name in owners.items() for suffix in suffixes}
         folders = {os.path.dirname(name): name for name in owners.values()}
         for folder, name in list(folders.items()):

@@ -9,11 +9,13 @@ from collections.abc import Container, Iterable, Mapping
 from scripts.catalogue import Catalogue
 from scripts.history import History
 from scripts.snakemake_run import Missing, judges_by_all, needed, outcome, recorded_as_made
-from scripts.thumbnail import below, printable, write_whole
+from scripts.thumbnail import below, printable, remove, write_whole
 
 FAILURES = "logs/failures.tsv"
+WARNINGS = "logs/warnings.tsv"
 LOG_FOLDERS = ("logs/thumbnail", "logs/odd-names")  # as the Snakefile names them
 HEADER = "source\treason"
+WARNINGS_HEADER = "source\twarning"
 SHOWN = 20  # lines of a list in the terminal
 STOPPED = "not made: the run was stopped before its turn"
 UNKNOWN = "its job ended without a word: Snakemake's own log, named above, says how"
@@ -41,15 +43,16 @@ def report(workflow, catalogue: Catalogue, history: History, folder: str) -> Non
         made, current = [*ended.made, *ended.made_unrecorded], [*ended.current, *history.left_out]
         if not made and not current and not missing:
             return  # another target
+        warned = 0
         try:
-            keep_failures(catalogue, [*made, *current], missing)
+            warned = keep_lists(catalogue, [*made, *current], missing)
             if not workflow.touch:
                 seconds = time.time() - workflow.start_time.timestamp()
                 judged = ended.current if judges_by_all(workflow) else {}
                 history.update(ended.made, judged, lambda picture: recorded_as_made(workflow, judged[picture]), seconds)
         except OSError as error:
             print(f"thumbmill: what happened cannot be written down: {error}", file=sys.stderr)
-    print(summary(len(made), len(current), missing), file=sys.stderr)
+    print(summary(len(made), len(current), missing, warned), file=sys.stderr)
 
 
 def name_of(catalogue: Catalogue, wildcard: str) -> str:
@@ -62,8 +65,8 @@ def reason_for(job: Missing) -> str:
     return read_reason(job.log) or (UNKNOWN if job.failed else STOPPED)
 
 
-def keep_failures(catalogue: Catalogue, present: Iterable[str], missing: Mapping[str, str]) -> None:
-    """Bring the logs and the failures file up to date after a run.
+def keep_lists(catalogue: Catalogue, present: Iterable[str], missing: Mapping[str, str]) -> int:
+    """Bring the logs and the lists of failures and warnings up to date after a run; returns the number of warnings.
 
     `present` are the pictures (by what Snakemake calls them) that have their thumbnails, `missing` (by what the user
     calls them) those that have not, and why. Raises OSError.
@@ -76,6 +79,13 @@ def keep_failures(catalogue: Catalogue, present: Iterable[str], missing: Mapping
     after = update_failures(before, looked_at, missing, known)
     if after != before or not os.path.exists(FAILURES):
         write_failures(FAILURES, after)
+    notes = {picture: text for logs in LOG_FOLDERS for picture, text in read_notes(logs, catalogue.pictures).items()}
+    warned = {name: text for picture, text in notes.items() if (name := name_of(catalogue, picture)) not in after}
+    if warned:
+        write_failures(WARNINGS, warned, WARNINGS_HEADER)
+    else:
+        remove(WARNINGS)
+    return len(warned)
 
 
 def read_reason(log: str) -> str:
@@ -97,9 +107,9 @@ def read_failures(path: str) -> dict[str, str]:
     return dict(line.split("\t", 1) for line in lines if "\t" in line)
 
 
-def write_failures(path: str, failures: Mapping[str, str]) -> None:
-    """Write the failures file, whole, sorted by source. Raises OSError."""
-    lines = [HEADER, *(f"{source}\t{reason}" for source, reason in sorted(failures.items()))]
+def write_failures(path: str, failures: Mapping[str, str], header: str = HEADER) -> None:
+    """Write the failures file (or that of warnings), whole, sorted by source. Raises OSError."""
+    lines = [header, *(f"{source}\t{reason}" for source, reason in sorted(failures.items()))]
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     write_whole(path, "".join(f"{line}\n" for line in lines).encode())
 
@@ -116,8 +126,21 @@ def update_failures(
     return kept | dict(missing)
 
 
-def summary(made: int, current: int, missing: Mapping[str, str]) -> str:
-    """The last lines of a run."""
+def read_notes(folder: str, pictures: Container[str]) -> dict[str, str]:
+    """What the logs below `folder` say of the `pictures`, by what Snakemake calls them, each on a line."""
+    notes = {}
+    for path, _, files in os.walk(folder):
+        for file in files:
+            log = os.path.join(path, file)
+            picture, extension = os.path.splitext(os.path.relpath(log, folder))
+            if extension == ".log" and picture in pictures:
+                with open(log, encoding="utf-8", errors="replace") as text:
+                    notes[picture] = "; ".join(line.strip() for line in text)
+    return notes
+
+
+def summary(made: int, current: int, missing: Mapping[str, str], warned: int = 0) -> str:
+    """The last lines of a run; `warned` counts the pictures that have a thumbnail and something wrong with them."""
     failed = {source: reason for source, reason in missing.items() if reason != STOPPED}
     stopped = len(missing) - len(failed)
     counts = f"thumbmill: {made:,} made, {current:,} up to date, {len(failed):,} failed"
@@ -127,6 +150,9 @@ def summary(made: int, current: int, missing: Mapping[str, str]) -> str:
         lines.append(f"  ... and {len(failed) - SHOWN:,} more")
     if missing:
         lines.append(f"  all of them, with their reasons: {FAILURES}")
+    if warned:
+        verb = "thumbnail has" if warned == 1 else "thumbnails have"
+        lines.append(f"  {warned:,} {verb} a warning, of a picture with something wrong: {WARNINGS}")
     return "\n".join(lines)
 
 
