@@ -6,13 +6,23 @@ import os
 import sys
 import tempfile
 
-from scripts.catalogue import CatalogueError, list_catalogue
-from scripts.history import History
-from scripts.recipe import ingredients
+from scripts.catalogue import CatalogueError
 from scripts.orphans import list_orphans, remove_orphans
 from scripts.plan import tell_plan
 from scripts.report import report
-from scripts.settings import SettingsError, find_config, load_validator, read_settings
+from scripts.settings import SettingsError, find_config
+from scripts.shards import (
+    ALL_ENDED,
+    ENDED_LOG,
+    LOG,
+    PATTERN,
+    RUNS,
+    ShardError,
+    Shards,
+    check_all_made,
+    open_catalogue,
+    shard_command,
+)
 from scripts.snakemake_costs import as_input_function, remember_script_path
 from scripts.targets import every_failure, every_thumbnail
 
@@ -21,13 +31,12 @@ configfile: find_config(workflow.basedir)
 
 
 try:
-    config = read_settings(config, load_validator(workflow.basedir))
-    catalogue = list_catalogue(config)
-except (SettingsError, CatalogueError) as error:
+    config, catalogue, history = open_catalogue(config, workflow.basedir)
+except (SettingsError, CatalogueError, ShardError) as error:
     sys.exit(f"thumbmill: {error}")
 
-history = History(catalogue, ingredients(config, workflow.basedir))
-atexit.register(report, workflow, catalogue, history, os.getcwd())
+shards = Shards(catalogue, history)
+atexit.register(report, workflow, catalogue, history, shards, os.getcwd())
 remember_script_path(workflow)
 
 
@@ -37,11 +46,12 @@ localrules:
     plan,
     orphans,
     remove_orphans,
+    shards_ended,
 
 
 rule all:
     input:
-        every_thumbnail(workflow, catalogue, history),
+        every_thumbnail(workflow, catalogue, history, shards),
 
 
 rule thumbnail:
@@ -75,7 +85,36 @@ if catalogue.odd:
 
 rule retry:
     input:
-        every_failure(catalogue),
+        every_failure(workflow, catalogue, history, shards),
+
+
+# Where a profile says how many pictures a shard holds (set-resources: shard: pictures=...), the catalogue is made by
+# shards: jobs that are Snakemake runs of their own. Everything that they need is in a folder of RUNS.
+rule shard:
+    output:
+        PATTERN,
+    log:
+        LOG,
+    resources:
+        pictures=0,
+    params:
+        command=shard_command(workflow),
+        folder=f"{RUNS}/{{run}}/{{number}}",
+    shell:
+        # A shard that tells what failed has ended well.
+        "{params.command} --cores {threads} --config shard_folder={params.folder} $(cat {params.folder}/arguments)"
+        " >{log} 2>&1 || test -s {output}"
+
+
+rule shards_ended:
+    input:
+        shards.outcomes_of,
+    output:
+        touch(ALL_ENDED),
+    log:
+        ENDED_LOG,
+    run:
+        check_all_made(input)
 
 
 rule plan:

@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Mapping
 
 from scripts.catalogue import Catalogue
 from scripts.history import History
+from scripts.shards import Shards, Told, read_told, tell
 from scripts.snakemake_run import Missing, judges_by_all, needed, outcome, recorded_as_made
 from scripts.thumbnail import below, printable, remove, write_whole
 
@@ -18,41 +19,54 @@ HEADER = "source\treason"
 WARNINGS_HEADER = "source\twarning"
 SHOWN = 20  # lines of a list in the terminal
 STOPPED = "not made: the run was stopped before its turn"
+SHARD_DIED = "not made: its shard ended before its turn, and logs/shards/ may say why"
+IN_SHARD = "has no thumbnail, or something about it changed"
 UNKNOWN = "its job ended without a word: Snakemake's own log, named above, says how"
 
 
-def report(workflow, catalogue: Catalogue, history: History, folder: str) -> None:
+def report(workflow, catalogue: Catalogue, history: History, shards: Shards, folder: str) -> None:
     """Tell how a run in the working directory `folder` ended, as the last thing that the process does.
 
     Snakemake's hooks (onsuccess, onerror) do not run when there is nothing to do, and Snakemake writes more lines
     after them; so this is called as the interpreter exits. Says nothing where nothing was run: in the processes of
-    single jobs, after an error in the settings. After a dry run it says what would be done.
+    single jobs, after an error in the settings, for other targets. After a dry run it says what would be done.
     """
     if not workflow.is_main_process or workflow.scheduler is None:
         return
-    if workflow.dryrun:
-        reasons, current = needed(workflow.dag)
-        if not reasons and not current:
-            return  # another target
-        named = {name_of(catalogue, picture): reason for picture, reason in reasons.items()}
-        print(forecast(named, current + len(history.left_out)))
-        return
     with contextlib.chdir(folder):  # Snakemake has gone back to where it was started.
+        if workflow.dryrun:
+            reasons, current = needed(workflow.dag)
+            reasons = {name_of(catalogue, picture): reason for picture, reason in reasons.items()}
+            reasons |= {name_of(catalogue, picture): IN_SHARD for picture in shards.pictures}
+            if reasons or current:
+                print(forecast(reasons, current + len(history.left_out)))
+            return
         ended = outcome(workflow)
-        missing = {name_of(catalogue, picture): reason_for(job) for picture, job in ended.missing.items()}
-        made, current = [*ended.made, *ended.made_unrecorded], [*ended.current, *history.left_out]
-        if not made and not current and not missing:
-            return  # another target
+        reasons = {picture: reason_for(job) for picture, job in ended.missing.items()}
+        told = read_told(shards.outcomes())
+        made = [*ended.made, *told.made]
+        unrecorded = [*ended.made_unrecorded, *shards.made_untold(told, workflow.start_time.timestamp())]
+        current = [*ended.current, *told.current, *history.left_out]
+        reasons |= told.missing
+        reasons |= dict.fromkeys({*shards.pictures} - {*made, *unrecorded, *told.current, *reasons}, SHARD_DIED)
+        if not (made or unrecorded or current or reasons):
+            return
+        ours = {picture: recorded_as_made(workflow, paths) for picture, paths in ended.current.items()} | told.current
+        missing = {name_of(catalogue, picture): reason for picture, reason in reasons.items()}
         warned = 0
         try:
-            warned = keep_lists(catalogue, [*made, *current], missing)
-            if not workflow.touch:
-                seconds = time.time() - workflow.start_time.timestamp()
-                judged = ended.current if judges_by_all(workflow) else {}
-                history.update(ended.made, judged, lambda picture: recorded_as_made(workflow, judged[picture]), seconds)
+            if history.shard_folder:
+                if STOPPED not in reasons.values():
+                    tell(history.shard_folder, Told(made, ours, reasons))
+            else:
+                warned = keep_lists(catalogue, [*made, *unrecorded, *current], missing)
+                if not workflow.touch:
+                    seconds = time.time() - workflow.start_time.timestamp()
+                    history.update(made, ours if judges_by_all(workflow) else {}, seconds)
+                shards.remove()
         except OSError as error:
             print(f"thumbmill: what happened cannot be written down: {error}", file=sys.stderr)
-    print(summary(len(made), len(current), missing, warned), file=sys.stderr)
+    print(summary(len(made) + len(unrecorded), len(current), missing, warned), file=sys.stderr)
 
 
 def name_of(catalogue: Catalogue, wildcard: str) -> str:
