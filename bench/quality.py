@@ -193,7 +193,7 @@ def print_scales(paths: list[str]) -> None:
 
     print("| decoded at | pixels left | SSIM mean | least |\n|---|---:|---:|---:|")
     for divisor in LEAST_LEFT:
-        for left in (1.0, 1.25, 1.5, 1.85, 2.0, 2.25, 2.5, 3.0):
+        for left in (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 3.0):
             found = []
             for path in paths:
                 with Image.open(path) as picture:
