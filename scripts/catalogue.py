@@ -62,11 +62,11 @@ class Catalogue:
         self.remove_dead_links()
 
     def remove_dead_links(self) -> None:
-        """Remove the links under ODD_NAMES to thumbnails that are gone: Snakemake would stumble over them."""
-        for pattern in self.odd_patterns:
-            for wildcard in self.odd:
-                link = pattern.replace("{picture}", wildcard)
-                if os.path.islink(link) and not os.path.exists(link):
+        """Remove the links under ODD_NAMES to thumbnails that are gone or lie elsewhere: Snakemake goes by them."""
+        for wildcard in self.odd:
+            places = thumbnail_paths(self.pictures[wildcard].name, self.settings)
+            for link, place in zip(self.outputs(wildcard), places, strict=True):
+                if os.path.islink(link) and not (os.path.exists(link) and os.readlink(link) == os.path.abspath(place)):
                     os.unlink(link)
 
     def source(self, wildcards) -> list[str]:

@@ -138,8 +138,8 @@ def become_current(run: str):
     return submitting
 
 
-def begin_work(folder: str):
-    """What a shard does first. Returns a file that must stay open as long as it works.
+def begin_work(folder: str) -> list:
+    """What a shard does first. Returns files that must stay open as long as it works.
 
     Raises ShardError if its run is no longer the current one: a job that waited in a queue until after its submitter
     was killed must not make what a later run's shards make.
@@ -151,7 +151,10 @@ def begin_work(folder: str):
     run = os.path.basename(os.path.dirname(folder))
     if run != current:
         raise ShardError(f"this shard belongs to run {run}, and {current} has taken over: nothing is made")
-    return at_work
+    # An earlier attempt may still work, where its node was only thought to be dead.
+    own = open(os.path.join(folder, "lock"), "w")  # noqa: SIM115
+    fcntl.flock(own, fcntl.LOCK_EX)
+    return [at_work, own]
 
 
 def read_shard(folder: str) -> dict:

@@ -400,14 +400,16 @@ def test_stand_in_follows_a_source_that_moved():
 
 def test_stand_in_of_a_deleted_thumbnail_is_removed():
     """A link that leads nowhere would pass for a thumbnail, or be stumbled over; a good one stays."""
-    put("{x}.jpg", "{y}.jpg")
+    put("{x}.jpg", "{y}.jpg", "{z}.jpg")
+    os.makedirs("thumbnails/thumb")
+    os.symlink("../../images/{y}.jpg", "thumbnails/thumb/{y}.jpg")
     links = listed().thumbnails()
     os.makedirs(os.path.dirname(links[0]))
     os.symlink(os.path.abspath("gone.jpg"), links[0])
-    os.symlink(os.path.abspath("images/{y}.jpg"), links[1])
+    os.symlink(os.path.abspath("thumbnails/thumb/{y}.jpg"), links[1])
+    os.symlink(os.path.abspath("images/{z}.jpg"), links[2])
     listed()
-    assert not os.path.islink(links[0])
-    assert os.path.islink(links[1])
+    assert [os.path.islink(link) for link in links] == [False, True, False]
 
 
 def test_thumbnails_in_every_size_and_format():

@@ -264,6 +264,13 @@ def test_odd_names_are_left_out_too(shop):
     assert len(left_out(shop)) == 1
 
 
+def test_odd_names_follow_the_output_folder(shop):
+    shop.picture("{x}.jpg")
+    shop.run()
+    assert shop.run("--config", "output=elsewhere").code == 0
+    assert shop.files("elsewhere") == {"thumb/{x}.jpg"}
+
+
 @pytest.mark.parametrize("content", ["", "{", "[1]", "[1, 2, 3]", "[99, {}, {}, {}, {}, [], {}]", "[]", "null", "7"])
 def test_a_broken_history_is_no_history(done, content):
     (path,) = (done.folder / ".snakemake/thumbmill").glob("history-*.json")

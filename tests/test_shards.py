@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -102,15 +103,13 @@ def test_one_named_thumbnail_needs_no_shard(small_shop):
 
 
 def first_process(words: str, patience: float = 60) -> int:
-    """The number of the first process to appear whose command line holds `words`."""
+    """The number of the first Python process to appear whose command line holds `words`."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
-                if (
-                    words in path.read_text(errors="replace").replace("\0", " ")
-                    and "sh -c" not in path.read_text()[:40]
-                ):
+                program, *arguments = path.read_text(errors="replace").split("\0")
+                if program == sys.executable and words in " ".join(arguments):
                     return int(path.parent.name)
         time.sleep(0.02)
     raise AssertionError(f"no process has {words!r} in its command line")
@@ -169,7 +168,8 @@ def test_two_runs_do_not_submit_at_once(tmp_path, monkeypatch):
 def test_a_shard_of_an_earlier_run_makes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     become_current("first").close()
-    begin_work(f"{RUNS}/first/0").close()
+    os.makedirs(f"{RUNS}/first/0")
+    begin_work(f"{RUNS}/first/0")
     become_current("second").close()
     with pytest.raises(ShardError, match="belongs to run first, and second has taken over"):
         begin_work(f"{RUNS}/first/0")
@@ -178,6 +178,7 @@ def test_a_shard_of_an_earlier_run_makes_nothing(tmp_path, monkeypatch):
 def test_a_run_waits_for_shards_that_still_work(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     become_current("first").close()
+    os.makedirs(f"{RUNS}/first/0")
     working = begin_work(f"{RUNS}/first/0")
     current = []
     thread = threading.Thread(target=lambda: current.append(become_current("second")))
@@ -186,12 +187,28 @@ def test_a_run_waits_for_shards_that_still_work(tmp_path, monkeypatch, capsys):
         assert thread.is_alive()
         time.sleep(0.01)
     assert not current
-    working.close()
+    for lock in working:
+        lock.close()
     thread.join()
     assert current
     with open(AT_WORK, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     current[0].close()
+
+
+def test_a_second_attempt_waits_for_a_first_that_still_works(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    become_current("run").close()
+    os.makedirs(f"{RUNS}/run/0")
+    first, second = begin_work(f"{RUNS}/run/0"), []
+    thread = threading.Thread(target=lambda: second.extend(begin_work(f"{RUNS}/run/0")))
+    thread.start()
+    thread.join(0.3)
+    assert not second
+    for lock in first:
+        lock.close()
+    thread.join()
+    assert second
 
 
 def test_what_shards_tell_is_added_up(tmp_path):
