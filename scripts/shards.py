@@ -186,11 +186,13 @@ def tell(folder: str, told: Told) -> None:
 def shard_command(workflow) -> str:
     """The shell command of a shard's job, but for what follows from its wildcards.
 
-    Without Snakemake's locks: those of a node that died would have to be removed by hand.
+    Without Snakemake's locks: those of a node that died would have to be removed by hand, and a run that ends removes
+    those of all others (Snakemake 9.27, `FilePersistence._delete_locks`). Without a profile of the user's, which may
+    say that jobs go to the cluster.
     """
     profile = os.path.join(workflow.basedir, "profiles", "default")
     words = [sys.executable, "-m", "snakemake", "--snakefile", workflow.main_snakefile, "--workflow-profile", profile]
-    return shlex.join([*words, "--nolock"])
+    return shlex.join([*words, "--profile", "none", "--nolock"])
 
 
 def open_catalogue(config: Mapping, workflow_folder: str) -> tuple[dict, Catalogue, History]:
@@ -201,7 +203,7 @@ def open_catalogue(config: Mapping, workflow_folder: str) -> tuple[dict, Catalog
     folder = config.get("shard_folder")
     if not folder:
         settings = read_settings(config, load_validator(workflow_folder))
-        catalogue = list_catalogue(settings)
+        catalogue = Catalogue([], settings) if serves_shards_only(sys.argv) else list_catalogue(settings)
         return settings, catalogue, History(catalogue, ingredients(settings, workflow_folder))
     at_work = begin_work(folder)
     shard = read_shard(folder)
@@ -224,6 +226,17 @@ def read_told(outcomes: Iterable[str]) -> Told:
         together.current.update(told.current)
         together.missing.update(told.missing)
     return together
+
+
+def serves_shards_only(arguments: list[str]) -> bool:
+    """Whether a Snakemake with these command line `arguments` runs a single job of a rule about shards.
+
+    An executor starts one or two for each shard. They need not list the catalogue.
+    """
+    if "--target-jobs" not in arguments:
+        return False
+    job = arguments[arguments.index("--target-jobs") + 1]
+    return job.startswith(("shard:", "shards_ended:"))
 
 
 def check_all_made(outcomes: Iterable[str]) -> None:
