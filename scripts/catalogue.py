@@ -56,17 +56,22 @@ class Catalogue:
         for picture in pictures:
             wildcard = stem(picture.name, settings["keep_extension"])
             if not can_be_spoken(wildcard, settings):
-                wildcard = hashlib.sha256(os.fsencode(picture.name)).hexdigest()[:32]
+                # Of the output folder too: its thumbnails stand in for no other folder's.
+                wildcard = hashlib.sha256(os.fsencode(below(settings["output"], wildcard))).hexdigest()[:32]
                 self.odd.add(wildcard)
             self.pictures[wildcard] = picture
         self.remove_dead_links()
 
     def remove_dead_links(self) -> None:
-        """Remove the links under ODD_NAMES to thumbnails that are gone or lie elsewhere: Snakemake goes by them."""
+        """Remove the links under ODD_NAMES that lead to no thumbnail, or to that of a working directory copied here.
+
+        Snakemake would stumble over the former, and take the latter for up to date.
+        """
         for wildcard in self.odd:
-            places = thumbnail_paths(self.pictures[wildcard].name, self.settings)
-            for link, place in zip(self.outputs(wildcard), places, strict=True):
-                if os.path.islink(link) and not (os.path.exists(link) and os.readlink(link) == os.path.abspath(place)):
+            paths = thumbnail_paths(self.pictures[wildcard].name, self.settings)
+            for link, path in zip(self.outputs(wildcard), paths, strict=True):
+                target = os.path.abspath(path)
+                if os.path.islink(link) and not (os.path.exists(link) and os.readlink(link) == target):
                     os.unlink(link)
 
     def source(self, wildcards) -> list[str]:

@@ -399,13 +399,12 @@ def test_stand_in_follows_a_source_that_moved():
 
 
 def test_stand_in_of_a_deleted_thumbnail_is_removed():
-    """A link that leads nowhere would pass for a thumbnail, or be stumbled over; a good one stays."""
+    """A link that leads nowhere, or elsewhere, would pass for a thumbnail, or be stumbled over; a good one stays."""
     put("{x}.jpg", "{y}.jpg", "{z}.jpg")
-    os.makedirs("thumbnails/thumb")
-    os.symlink("../../images/{y}.jpg", "thumbnails/thumb/{y}.jpg")
     links = listed().thumbnails()
+    put("thumb/{y}.jpg", below="thumbnails")
     os.makedirs(os.path.dirname(links[0]))
-    os.symlink(os.path.abspath("gone.jpg"), links[0])
+    os.symlink(os.path.abspath("thumbnails/thumb/{x}.jpg"), links[0])
     os.symlink(os.path.abspath("thumbnails/thumb/{y}.jpg"), links[1])
     os.symlink(os.path.abspath("images/{z}.jpg"), links[2])
     listed()
