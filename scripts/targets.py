@@ -7,6 +7,7 @@ from scripts.catalogue import Catalogue
 from scripts.history import History
 from scripts.report import FAILURES, name_of, read_failures
 from scripts.snakemake_run import may_leave_out
+from scripts.status import say
 
 
 def every_thumbnail(workflow, catalogue: Catalogue, history: History) -> Callable:
@@ -17,10 +18,12 @@ def every_thumbnail(workflow, catalogue: Catalogue, history: History) -> Callabl
 
     @functools.cache
     def function(wildcards=None) -> list[str]:
+        say("looking for what has changed")
         history.see_folders()
-        if not (catalogue.settings["leave_out"] and may_leave_out(workflow)):
-            return catalogue.thumbnails()
-        left_out = history.leave_out()
+        left_out = frozenset()
+        if catalogue.settings["leave_out"] and may_leave_out(workflow):
+            left_out = history.leave_out()
+        catalogue.expect(len(catalogue.pictures) - len(left_out))
         return catalogue.thumbnails(wildcard for wildcard in catalogue.pictures if wildcard not in left_out)
 
     return lambda wildcards: function()
