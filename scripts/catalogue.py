@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from scripts.status import Counter
 from scripts.thumbnail import FORMATS, ODD_NAMES, below, kinds, printable, thumbnail_paths
 
 # By these, in any case, a file counts as a picture: the usual extensions of scripts.thumbnail.READABLE.
@@ -53,6 +54,9 @@ class Catalogue:
         self.settings = settings
         self.pictures: dict[str, Picture] = {}
         self.odd: set[str] = set()
+        # Snakemake asks for each source as it builds the DAG, then for each identity as it judges what is to be made.
+        self.sources_asked = Counter("building the DAG")
+        self.identities_asked = Counter("finding out what is to be made")
         for picture in pictures:
             wildcard = stem(picture.name, settings["keep_extension"])
             if not can_be_spoken(wildcard, settings):
@@ -74,8 +78,13 @@ class Catalogue:
                 if os.path.islink(link) and not (os.path.exists(link) and os.readlink(link) == target):
                     os.unlink(link)
 
+    def expect(self, pictures: int) -> None:
+        """Snakemake will be asked about so many pictures, so that it can be said how far it is."""
+        self.sources_asked.total = self.identities_asked.total = pictures
+
     def source(self, wildcards) -> list[str]:
         """The input of the job that `wildcards.picture` names: its source, or nothing if that cannot be read."""
+        self.sources_asked.step()
         picture = self.pictures.get(wildcards.picture)
         if picture is None:
             # Not of this catalogue: Snakemake says that the input is missing, and for which thumbnail.
@@ -90,6 +99,7 @@ class Catalogue:
 
         A parameter of each job, so that Snakemake's `params` trigger sees a replacement whose date is older.
         """
+        self.identities_asked.step()
         picture = self.pictures.get(wildcards.picture)
         return picture and (picture.name, picture.bytes)
 
@@ -163,7 +173,12 @@ def list_catalogue(settings: Mapping) -> Catalogue:
             "create it, mount it, or set `source` in config.yaml"
         )
     left_out = [output, *(os.path.join(output, size) for size in settings["sizes"])]
-    pictures = sorted(find_pictures(source, left_out))
+    pictures = []
+    listed = Counter(f"listing {printable(source)}")
+    for picture in find_pictures(source, left_out):
+        pictures.append(picture)
+        listed.step()
+    pictures.sort()
     if not pictures:
         raise CatalogueError(
             f"no picture in the source folder {source!r}: none of its files ends in {' '.join(sorted(EXTENSIONS))}"
