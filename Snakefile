@@ -7,7 +7,10 @@ import sys
 import tempfile
 
 from scripts.catalogue import CatalogueError, list_catalogue
+from scripts.gallery import make_gallery
 from scripts.history import History
+from scripts.inventory import state_parameter
+from scripts.manifest import make_manifest
 from scripts.recipe import ingredients
 from scripts.orphans import list_orphans, remove_orphans
 from scripts.plan import tell_plan
@@ -37,6 +40,10 @@ localrules:
     plan,
     orphans,
     remove_orphans,
+    manifest,
+    write_manifest,
+    gallery,
+    write_gallery,
 
 
 rule all:
@@ -97,3 +104,44 @@ rule remove_orphans:
         "logs/removed.txt",
     run:
         remove_orphans(history, config["remove_more_than_a_fifth"], log[0])
+
+
+# What is written of the thumbnails takes none of them as input: it tells what is there, though some have failed. It
+# comes when all others have ended, since it needs all cores, and its priority is the lowest.
+rule manifest:
+    input:
+        every_thumbnail(workflow, catalogue, history),
+        "manifest/manifest.json",
+
+
+rule write_manifest:
+    output:
+        "manifest/manifest.json",
+        "manifest/manifest.csv",
+    log:
+        "logs/manifest.txt",
+    priority: -1
+    threads: workflow.cores or 1
+    params:
+        state=state_parameter(workflow, "manifest", catalogue, history),
+    run:
+        make_manifest(catalogue, history, output)
+
+
+rule gallery:
+    input:
+        every_thumbnail(workflow, catalogue, history),
+        "gallery/index.html",
+
+
+rule write_gallery:
+    output:
+        "gallery/index.html",
+    log:
+        "logs/gallery.txt",
+    priority: -1
+    threads: workflow.cores or 1
+    params:
+        state=state_parameter(workflow, "gallery", catalogue, history),
+    run:
+        make_gallery(workflow, catalogue, history, output[0])
