@@ -19,7 +19,6 @@ from scripts.catalogue import Catalogue
 from scripts.history import FOLDER, History, history_path
 from scripts.recipe import read_facts
 from scripts.report import FAILURES, UNKNOWN, name_of, read_failures, read_reason
-from scripts.status import Counter
 from scripts.thumbnail import below, thumbnail_paths, write_whole
 
 VERSION = 1  # of the file that is kept
@@ -66,13 +65,10 @@ def take_inventory(catalogue: Catalogue, seconds_taken: Callable[[str], float | 
     kept = read_kept(path)
     before = kept.get("files", {}) if kept.get("placeholder") == catalogue.settings["placeholder"] else {}
     after: dict[str, list] = {}
-    looked_at = Counter("looking at thumbnails")
-    looked_at.total = len(catalogue.pictures)
     failures = read_failures(FAILURES)
     items = []
     for wildcard in catalogue.pictures:
         items.append(look_at(wildcard, catalogue, before, after, failures, seconds_taken))
-        looked_at.step()
     if after != before:
         write_kept(path, {"placeholder": catalogue.settings["placeholder"], "files": after})
     return sorted(items)
