@@ -131,6 +131,16 @@ def recorded_as_made(workflow, paths: Iterable[str]) -> bool:
     return True
 
 
+def seconds_taken(workflow, path: str) -> float | None:
+    """How long the job took that made the file at `path` (as Snakemake holds it); None if there is no record of it."""
+    from snakemake.io import IOFile  # here, since workers import this package without Snakemake
+
+    record = workflow.persistence.metadata(IOFile(path))
+    if record is None or not record.starttime or not record.endtime:
+        return None
+    return max(0.0, record.endtime - record.starttime)
+
+
 def mtime(path: str) -> float:
     """When the file at `path` was changed, for Snakemake: of a link, the later of its own and its target's."""
     return max(os.stat(path).st_mtime, os.lstat(path).st_mtime)
