@@ -27,6 +27,7 @@ from scripts.shards import (
     shard_command,
 )
 from scripts.snakemake_costs import as_input_function, remember_script_path
+from scripts.snakemake_run import all_cores
 from scripts.targets import every_failure, every_thumbnail
 
 
@@ -161,7 +162,7 @@ rule write_manifest:
     log:
         "logs/manifest.txt",
     priority: -1
-    threads: workflow.cores or 1
+    threads: all_cores(workflow)
     params:
         state=state_parameter(workflow, "manifest", catalogue, history),
     run:
@@ -180,7 +181,7 @@ rule write_gallery:
     log:
         "logs/gallery.txt",
     priority: -1
-    threads: workflow.cores or 1
+    threads: all_cores(workflow)
     params:
         state=state_parameter(workflow, "gallery", catalogue, history),
     run:

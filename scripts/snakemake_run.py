@@ -49,6 +49,11 @@ def forcing(workflow) -> str:
     return "--forcerun thumbnail" if "thumbnail" in workflow.dag_settings.forcerun else ""
 
 
+def all_cores(workflow) -> int:
+    """The cores of this machine that the run may use; 1 where its jobs go elsewhere and none are named."""
+    return workflow.resource_settings.cores or 1
+
+
 def largest_shard(workflow) -> int:
     """How many pictures a shard holds at most, as a profile says (set-resources); 0 if this run makes no shards."""
     return workflow.get_rule("shard").resources["pictures"].value if runs_jobs(workflow) else 0
