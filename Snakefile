@@ -6,16 +6,26 @@ import os
 import sys
 import tempfile
 
-from scripts.catalogue import CatalogueError, list_catalogue
+from scripts.catalogue import CatalogueError
 from scripts.gallery import make_gallery
-from scripts.history import History
 from scripts.inventory import state_parameter
 from scripts.manifest import make_manifest
-from scripts.recipe import ingredients
 from scripts.orphans import list_orphans, remove_orphans
 from scripts.plan import tell_plan
 from scripts.report import report
-from scripts.settings import SettingsError, find_config, load_validator, read_settings
+from scripts.settings import SettingsError, find_config
+from scripts.shards import (
+    ALL_ENDED,
+    ENDED_LOG,
+    LOG,
+    PATTERN,
+    RUNS,
+    ShardError,
+    Shards,
+    check_all_made,
+    open_catalogue,
+    shard_command,
+)
 from scripts.snakemake_costs import as_input_function, remember_script_path
 from scripts.targets import every_failure, every_thumbnail
 
@@ -24,13 +34,13 @@ configfile: find_config(workflow.basedir)
 
 
 try:
-    config = read_settings(config, load_validator(workflow.basedir))
-    catalogue = list_catalogue(config)
-except (SettingsError, CatalogueError) as error:
+    config, catalogue, history = open_catalogue(config, workflow.basedir)
+except (SettingsError, CatalogueError, ShardError) as error:
     sys.exit(f"thumbmill: {error}")
 
-history = History(catalogue, ingredients(config, workflow.basedir))
-atexit.register(report, workflow, catalogue, history, os.getcwd())
+shards = Shards(catalogue, history)
+everything = every_thumbnail(workflow, catalogue, history, shards)
+atexit.register(report, workflow, catalogue, history, shards, os.getcwd())
 remember_script_path(workflow)
 
 
@@ -40,6 +50,7 @@ localrules:
     plan,
     orphans,
     remove_orphans,
+    shards_ended,
     manifest,
     write_manifest,
     gallery,
@@ -48,7 +59,7 @@ localrules:
 
 rule all:
     input:
-        every_thumbnail(workflow, catalogue, history),
+        everything,
 
 
 rule thumbnail:
@@ -82,7 +93,36 @@ if catalogue.odd:
 
 rule retry:
     input:
-        every_failure(catalogue),
+        every_failure(workflow, catalogue, history, shards),
+
+
+# Where a profile says how many pictures a shard holds (set-resources: shard: pictures=...), the catalogue is made by
+# shards: jobs that are Snakemake runs of their own. Everything that they need is in a folder of RUNS.
+rule shard:
+    output:
+        PATTERN,
+    log:
+        LOG,
+    resources:
+        pictures=0,
+    params:
+        command=shard_command(workflow),
+        folder=f"{RUNS}/{{run}}/{{number}}",
+    shell:
+        # A shard that tells what failed has ended well.
+        "{params.command} --cores {threads} --config shard_folder={params.folder} $(cat {params.folder}/arguments)"
+        " >{log} 2>&1 || test -s {output}"
+
+
+rule shards_ended:
+    input:
+        shards.outcomes_of,
+    output:
+        touch(ALL_ENDED),
+    log:
+        ENDED_LOG,
+    run:
+        check_all_made(input)
 
 
 rule plan:
@@ -110,7 +150,7 @@ rule remove_orphans:
 # comes when all others have ended, since it needs all cores, and its priority is the lowest.
 rule manifest:
     input:
-        every_thumbnail(workflow, catalogue, history),
+        everything,
         "manifest/manifest.json",
 
 
@@ -130,7 +170,7 @@ rule write_manifest:
 
 rule gallery:
     input:
-        every_thumbnail(workflow, catalogue, history),
+        everything,
         "gallery/index.html",
 
 

@@ -210,6 +210,5 @@ RERUNS = {
     "make": Contender("GNU make, one Python process an image", make),
     "stock": WORKFLOWS["stock"]._replace(at_most=None),
     "thumbmill": WORKFLOWS["thumbmill"],
-    # Once there is the setting:
-    # "thumbmill-all": Contender("thumbmill, nothing left out", workflow("--config", "leave_out=false")),
+    "thumbmill-all": Contender("thumbmill, nothing left out", workflow("--config", "leave_out=false")),
 }

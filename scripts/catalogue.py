@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from scripts.status import Counter
-from scripts.thumbnail import FORMATS, ODD_NAMES, below, printable, thumbnail_paths
+from scripts.thumbnail import FORMATS, ODD_NAMES, below, kinds, printable, thumbnail_paths
 
 # By these, in any case, a file counts as a picture: the usual extensions of scripts.thumbnail.READABLE.
 EXTENSIONS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".gif", ".tif", ".tiff", ".bmp"}
+EXTENSIONS |= {".heic", ".heif", ".hif"}  # which need a library of their own: a picture without it says so
 
 # Snakemake reads {x} in a path as a wildcard and <x> as a path variable, wherever they stand, and cannot be told not
 # to; its patterns stop at line breaks, and its lock files hold UTF-8, a path a line.
@@ -59,17 +60,22 @@ class Catalogue:
         for picture in pictures:
             wildcard = stem(picture.name, settings["keep_extension"])
             if not can_be_spoken(wildcard, settings):
-                wildcard = hashlib.sha256(os.fsencode(picture.name)).hexdigest()[:32]
+                # Of the output folder too: its thumbnails stand in for no other folder's.
+                wildcard = hashlib.sha256(os.fsencode(below(settings["output"], wildcard))).hexdigest()[:32]
                 self.odd.add(wildcard)
             self.pictures[wildcard] = picture
         self.remove_dead_links()
 
     def remove_dead_links(self) -> None:
-        """Remove the links under ODD_NAMES to thumbnails that are gone: Snakemake would stumble over them."""
-        for pattern in self.odd_patterns:
-            for wildcard in self.odd:
-                link = pattern.replace("{picture}", wildcard)
-                if os.path.islink(link) and not os.path.exists(link):
+        """Remove the links under ODD_NAMES that lead to no thumbnail, or to that of a working directory copied here.
+
+        Snakemake would stumble over the former, and take the latter for up to date.
+        """
+        for wildcard in self.odd:
+            paths = thumbnail_paths(self.pictures[wildcard].name, self.settings)
+            for link, path in zip(self.outputs(wildcard), paths, strict=True):
+                target = os.path.abspath(path)
+                if os.path.islink(link) and not (os.path.exists(link) and os.readlink(link) == target):
                     os.unlink(link)
 
     def expect(self, pictures: int) -> None:
@@ -137,7 +143,7 @@ def can_be_spoken(wildcard: str, settings: Mapping) -> bool:
         return False
     if len(wildcard) < 60:
         return True  # of at most four bytes each: no name in it is near the limit
-    longest_extension = max(len(FORMATS[format][0]) for format in settings["format"])
+    longest_extension = max(len(FORMATS[format].extension) for _, _, format in kinds(settings))
     longest_part = max(len(part.encode()) for part in wildcard.split("/"))
     return longest_part + max(longest_extension, len(".log")) <= LONGEST_NAME
 
@@ -244,7 +250,7 @@ def check_collisions(pictures: list[Picture], settings: Mapping) -> None:
         owners.setdefault(wildcard, picture.name)
     advice = "set `keep_extension: true` (a.jpg.jpg, a.png.jpg), or rename one"
     if not pairs:
-        suffixes = [FORMATS[format][0] for format in settings["format"]]
+        suffixes = sorted({FORMATS[format].extension for _, _, format in kinds(settings)})
         files = {wildcard + suffix: name for wildcard, name in owners.items() for suffix in suffixes}
         folders = {os.path.dirname(name): name for name in owners.values()}
         for folder, name in list(folders.items()):

@@ -16,7 +16,7 @@ from scripts.history import History
 from scripts.inventory import Item, kept_path, note_state, read_kept, take_inventory, url, write_kept
 from scripts.report import in_words
 from scripts.snakemake_run import seconds_taken
-from scripts.thumbnail import below, printable, write_whole
+from scripts.thumbnail import below, kinds, printable, write_whole
 
 TEMPLATES = os.path.join(os.path.dirname(__file__), "templates")
 SLOWEST = 20  # pictures in the list of the slowest
@@ -75,7 +75,7 @@ def index_of(items: Iterable[Item], changed: set[str], settings: Mapping, folder
     Of each picture: name, name in a URL, bytes, width, height, then for each size and format [width, height, bytes]
     or 0 if it is missing, whether it has changed (1) or not (0), why a thumbnail is missing ("" if none is).
     """
-    kinds = [(size, format) for size in settings["sizes"] for format in settings["format"]]
+    made = [(size, format) for size, _, format in kinds(settings)]
     folders: dict[str, list] = {}
     for item in items:
         directory, name = os.path.split(item.name)
@@ -87,7 +87,7 @@ def index_of(items: Iterable[Item], changed: set[str], settings: Mapping, folder
                 item.bytes,
                 item.width,
                 item.height,
-                [thumbs.get(kind, 0) for kind in kinds],
+                [thumbs.get(kind, 0) for kind in made],
                 int(item.name in changed),
                 item.reason,
             ]
@@ -95,7 +95,7 @@ def index_of(items: Iterable[Item], changed: set[str], settings: Mapping, folder
     return {
         "source": url(os.path.relpath(settings["source"], folder)),
         "output": url(os.path.relpath(settings["output"], folder)),
-        "kinds": [[size, format, extension(format)] for size, format in kinds],
+        "kinds": [[size, format, extension(format)] for size, format in made],
         "keepExtension": settings["keep_extension"],
         "folders": [[printable(path), url(path), pictures] for path, pictures in sorted(folders.items())],
     }

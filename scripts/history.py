@@ -55,12 +55,16 @@ class Known(NamedTuple):
 class History:
     """What earlier runs made of the pictures of a catalogue. Read from its file when first asked."""
 
-    def __init__(self, catalogue: Catalogue, ingredients: Mapping):
+    def __init__(self, catalogue: Catalogue, ingredients: Mapping, shard_folder: str = ""):
+        """`shard_folder` is that of the shard (scripts/shards.py) whose pictures `catalogue` holds, if it is one."""
+        self.shard_folder = shard_folder
         self.catalogue = catalogue
         self.settings = catalogue.settings
         self.ingredients = ingredients
         self.today = digest(ingredients)
-        self.path = history_path(self.settings["output"])
+        self.path = (
+            os.path.join(shard_folder, "history.json") if shard_folder else history_path(self.settings["output"])
+        )
         self.left_out: frozenset[str] = frozenset()  # what this run does not ask the DAG about
         self.folders_before: set[str] | None = None  # below the output folder, before this run made any
 
@@ -71,17 +75,14 @@ class History:
 
     def leave_out(self) -> frozenset[str]:
         """The pictures, each by what Snakemake calls it, that this run need not ask the DAG about."""
-        current = [wildcard for wildcard in self.catalogue.pictures if self.is_current(wildcard)]
-        if len(current) == len(self.catalogue.pictures):
-            current.pop()  # with one to ask about, Snakemake says by itself that nothing is to be done
-        self.left_out = frozenset(current)
+        self.left_out = frozenset(wildcard for wildcard in self.catalogue.pictures if self.is_current(wildcard))
         return self.left_out
 
     def is_current(self, wildcard: str) -> bool:
         """Whether nothing has changed since the DAG last found the picture's thumbnails current, or had them made."""
         picture = self.catalogue.pictures[wildcard]
         entry = self.known.pictures.get(picture.name)
-        if entry is None or entry[0] != picture.bytes or entry[1] != picture.time:
+        if entry is None or not picture.readable or entry[0] != picture.bytes or entry[1] != picture.time:
             return False
         *_, recorded, valid, _, files = entry
         if stat_files(self.catalogue.outputs(wildcard)) != files:
@@ -130,28 +131,27 @@ class History:
     def update(
         self,
         made: Iterable[str],
-        current: Iterable[str],
-        made_by_us: Callable[[str], bool],
+        current: Mapping[str, bool],
         seconds: float,
     ) -> None:
         """Write down how a run of so many `seconds` ended.
 
-        `made` are the pictures whose jobs ended well, `current` those that the DAG found current by all that counts.
-        `made_by_us` tells of one of these whether Snakemake has recorded that it made the thumbnails as they are.
+        `made` are the pictures whose jobs ended well, `current` those that the DAG found current by all that counts,
+        with whether Snakemake has recorded that it made their thumbnails as they are.
 
         Raises OSError.
         """
         with locked(self.path):
             before = read_history(self.path, self.settings)  # another run may have ended meanwhile
-            after = self.updated(before, set(made), current, made_by_us, seconds)
+            after = self.updated(before, set(made), current, seconds)
             if after != before:
                 write_history(self.path, after)
 
-    def updated(self, before: Known, made: set[str], current: Iterable[str], made_by_us: Callable, seconds) -> Known:
+    def updated(self, before: Known, made: set[str], current: Mapping[str, bool], seconds: float) -> Known:
         """What is known after a run, from what was known `before` it ended."""
         pictures, strays = dict(before.pictures), dict(before.strays)
         for wildcard in (*made, *current):
-            if entry := self.look(wildcard, before, wildcard in made, made_by_us):
+            if entry := self.look(wildcard, before, wildcard in made or current[wildcard]):
                 pictures[self.catalogue.pictures[wildcard].name] = list(entry)
         for wildcard in self.left_out:
             name = self.catalogue.pictures[wildcard].name
@@ -204,7 +204,7 @@ class History:
                 ),
             )
 
-    def look(self, wildcard: str, before: Known, made: bool, made_by_us: Callable[[str], bool]) -> Entry | None:
+    def look(self, wildcard: str, before: Known, made_by_us: bool) -> Entry | None:
         """The entry of a picture whose thumbnails were just made, or found current; None if one is missing."""
         picture = self.catalogue.pictures[wildcard]
         files = stat_files(self.catalogue.outputs(wildcard))
@@ -213,7 +213,7 @@ class History:
         # A source from the future: the DAG goes by its content, each time.
         time = picture.time if picture.time <= min(time for time, _ in files) else UNKNOWN
         known = before.pictures.get(picture.name)
-        ours = made or bool(known and known[4] and known[5] == files) or made_by_us(wildcard)
+        ours = made_by_us or bool(known and known[4] and known[5] == files)
         return Entry(picture.bytes, time, self.recipe_of(wildcard), self.today, ours, files)
 
     def new_folders(self, made: Iterable[str]) -> set[str]:

@@ -6,7 +6,6 @@ it was read from, and only what has changed is read again.
 
 import functools
 import hashlib
-import itertools
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ from scripts.catalogue import Catalogue
 from scripts.history import FOLDER, History, history_path
 from scripts.recipe import read_facts
 from scripts.report import FAILURES, UNKNOWN, name_of, read_failures, read_reason
-from scripts.thumbnail import below, thumbnail_paths, write_whole
+from scripts.thumbnail import below, kinds, thumbnail_paths, write_whole
 
 VERSION = 1  # of the file that is kept
 CELLS = (4, 3)  # of a BlurHash, across and down; as its authors advise
@@ -86,9 +85,8 @@ def look_at(wildcard: str, catalogue: Catalogue, before: Mapping, after: dict, f
     after[source] = known
     width, height = known[2:4]
     thumbs, newest, seconds, missing = [], 0, None, False
-    kinds = itertools.product(settings["sizes"], settings["format"])
     paths = thumbnail_paths(picture.name, settings)
-    for (size, format), path, output in zip(kinds, paths, catalogue.outputs(wildcard), strict=True):
+    for (size, _, format), path, output in zip(kinds(settings), paths, catalogue.outputs(wildcard), strict=True):
         try:
             status = os.stat(path)
         except OSError:

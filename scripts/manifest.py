@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from scripts.catalogue import Catalogue
 from scripts.history import History
 from scripts.inventory import Item, note_state, take_inventory, url
-from scripts.thumbnail import below, printable, write_whole
+from scripts.thumbnail import below, kinds, printable, write_whole
 
 COLUMNS = (
     "source",
@@ -51,12 +51,13 @@ def entry(item: Item, settings: Mapping) -> dict:
         }
         for thumb in item.thumbs
     ]
+    formats = dict.fromkeys(format for _, _, format in kinds(settings))
     result = {
         "source": printable(below(settings["source"], item.name)),
         "width": item.width,
         "height": item.height,
         "thumbnails": thumbnails,
-        "srcset": {format: srcset(thumbnails, format) for format in settings["format"]},
+        "srcset": {format: srcset(thumbnails, format) for format in formats},
     }
     placeholder = next((thumb.placeholder for thumb in item.thumbs if thumb.placeholder), "")
     return result | ({"blurhash": placeholder} if placeholder else {})

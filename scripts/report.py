@@ -8,49 +8,66 @@ from collections.abc import Container, Iterable, Mapping
 
 from scripts.catalogue import Catalogue
 from scripts.history import History, stat_files
+from scripts.shards import Shards, Told, read_told, tell
 from scripts.snakemake_run import Missing, judges_by_all, needed, outcome, recorded_as_made
-from scripts.thumbnail import below, printable, write_whole
+from scripts.thumbnail import below, printable, remove, write_whole
 
 FAILURES = "logs/failures.tsv"
+WARNINGS = "logs/warnings.tsv"
 LOG_FOLDERS = ("logs/thumbnail", "logs/odd-names")  # as the Snakefile names them
 HEADER = "source\treason"
+WARNINGS_HEADER = "source\twarning"
 SHOWN = 20  # lines of a list in the terminal
 STOPPED = "not made: the run was stopped before its turn"
+SHARD_DIED = "not made: its shard ended before its turn, and logs/shards/ may say why"
+IN_SHARD = "has no thumbnail, or something about it changed"
 UNKNOWN = "its job ended without a word: Snakemake's own log, named above, says how"
 
 
-def report(workflow, catalogue: Catalogue, history: History, folder: str) -> None:
+def report(workflow, catalogue: Catalogue, history: History, shards: Shards, folder: str) -> None:
     """Tell how a run in the working directory `folder` ended, as the last thing that the process does.
 
     Snakemake's hooks (onsuccess, onerror) do not run when there is nothing to do, and Snakemake writes more lines
     after them; so this is called as the interpreter exits. Says nothing where nothing was run: in the processes of
-    single jobs, after an error in the settings. After a dry run it says what would be done.
+    single jobs, after an error in the settings, for other targets. After a dry run it says what would be done.
     """
     if not workflow.is_main_process or workflow.scheduler is None:
         return
-    if workflow.dryrun:
-        reasons, current = needed(workflow.dag)
-        if not reasons and not current:
-            return  # another target
-        named = {name_of(catalogue, picture): reason for picture, reason in reasons.items()}
-        print(forecast(named, current + len(history.left_out)))
-        return
     with contextlib.chdir(folder):  # Snakemake has gone back to where it was started.
+        if workflow.dryrun:
+            reasons, current = needed(workflow.dag)
+            reasons = {name_of(catalogue, picture): reason for picture, reason in reasons.items()}
+            reasons |= {name_of(catalogue, picture): IN_SHARD for picture in shards.pictures}
+            if reasons or current:
+                print(forecast(reasons, current + len(history.left_out)))
+            return
         ended = outcome(workflow)
-        missing = {name_of(catalogue, picture): reason_for(job) for picture, job in ended.missing.items()}
-        made, current = [*ended.made, *ended.made_unrecorded], [*ended.current, *history.left_out]
-        if not made and not current and not missing:
-            return  # another target
+        reasons = {picture: reason_for(job) for picture, job in ended.missing.items()}
+        told = read_told(shards.outcomes())
+        made = [*ended.made, *told.made]
+        unrecorded = [*ended.made_unrecorded, *shards.made_untold(told, workflow.start_time.timestamp())]
+        current = [*ended.current, *told.current, *history.left_out]
+        reasons |= told.missing
+        reasons |= dict.fromkeys({*shards.pictures} - {*made, *unrecorded, *told.current, *reasons}, SHARD_DIED)
+        if not (made or unrecorded or current or reasons):
+            return
+        ours = {picture: recorded_as_made(workflow, paths) for picture, paths in ended.current.items()} | told.current
+        missing = {name_of(catalogue, picture): reason for picture, reason in reasons.items()}
+        warned = 0
         try:
-            keep_failures(catalogue, [*made, *current], missing)
-            if not workflow.touch:
-                seconds = time.time() - workflow.start_time.timestamp()
-                judged = ended.current if judges_by_all(workflow) else {}
-                history.update(ended.made, judged, lambda picture: recorded_as_made(workflow, judged[picture]), seconds)
+            if history.shard_folder:
+                if STOPPED not in reasons.values():
+                    tell(history.shard_folder, Told(made, ours, reasons))
+            else:
+                warned = keep_lists(catalogue, [*made, *unrecorded, *current], missing)
+                if not workflow.touch:
+                    seconds = time.time() - workflow.start_time.timestamp()
+                    history.update(made, ours if judges_by_all(workflow) else {}, seconds)
+                shards.remove()
         except OSError as error:
             print(f"thumbmill: what happened cannot be written down: {error}", file=sys.stderr)
-        facts = effort(catalogue, made, time.time() - workflow.start_time.timestamp())
-    print(summary(len(made), len(current), missing, facts), file=sys.stderr)
+        facts = effort(catalogue, [*made, *unrecorded], time.time() - workflow.start_time.timestamp())
+    print(summary(len(made) + len(unrecorded), len(current), missing, warned, facts), file=sys.stderr)
 
 
 def name_of(catalogue: Catalogue, wildcard: str) -> str:
@@ -63,8 +80,8 @@ def reason_for(job: Missing) -> str:
     return read_reason(job.log) or (UNKNOWN if job.failed else STOPPED)
 
 
-def keep_failures(catalogue: Catalogue, present: Iterable[str], missing: Mapping[str, str]) -> None:
-    """Bring the logs and the failures file up to date after a run.
+def keep_lists(catalogue: Catalogue, present: Iterable[str], missing: Mapping[str, str]) -> int:
+    """Bring the logs and the lists of failures and warnings up to date after a run; returns the number of warnings.
 
     `present` are the pictures (by what Snakemake calls them) that have their thumbnails, `missing` (by what the user
     calls them) those that have not, and why. Raises OSError.
@@ -77,6 +94,13 @@ def keep_failures(catalogue: Catalogue, present: Iterable[str], missing: Mapping
     after = update_failures(before, looked_at, missing, known)
     if after != before or not os.path.exists(FAILURES):
         write_failures(FAILURES, after)
+    notes = {picture: text for logs in LOG_FOLDERS for picture, text in read_notes(logs, catalogue.pictures).items()}
+    warned = {name: text for picture, text in notes.items() if (name := name_of(catalogue, picture)) not in after}
+    if warned:
+        write_failures(WARNINGS, warned, WARNINGS_HEADER)
+    else:
+        remove(WARNINGS)
+    return len(warned)
 
 
 def read_reason(log: str) -> str:
@@ -98,9 +122,9 @@ def read_failures(path: str) -> dict[str, str]:
     return dict(line.split("\t", 1) for line in lines if "\t" in line)
 
 
-def write_failures(path: str, failures: Mapping[str, str]) -> None:
-    """Write the failures file, whole, sorted by source. Raises OSError."""
-    lines = [HEADER, *(f"{source}\t{reason}" for source, reason in sorted(failures.items()))]
+def write_failures(path: str, failures: Mapping[str, str], header: str = HEADER) -> None:
+    """Write the failures file (or that of warnings), whole, sorted by source. Raises OSError."""
+    lines = [header, *(f"{source}\t{reason}" for source, reason in sorted(failures.items()))]
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     write_whole(path, "".join(f"{line}\n" for line in lines).encode())
 
@@ -115,6 +139,19 @@ def update_failures(
     """
     kept = {source: reason for source, reason in before.items() if source in catalogue - looked_at}
     return kept | dict(missing)
+
+
+def read_notes(folder: str, pictures: Container[str]) -> dict[str, str]:
+    """What the logs below `folder` say of the `pictures`, by what Snakemake calls them, each on a line."""
+    notes = {}
+    for path, _, files in os.walk(folder):
+        for file in files:
+            log = os.path.join(path, file)
+            picture, extension = os.path.splitext(os.path.relpath(log, folder))
+            if extension == ".log" and picture in pictures:
+                with open(log, encoding="utf-8", errors="replace") as text:
+                    notes[picture] = "; ".join(line.strip() for line in text)
+    return notes
 
 
 def effort(catalogue: Catalogue, made: Iterable[str], seconds: float) -> str:
@@ -134,8 +171,11 @@ def effort(catalogue: Catalogue, made: Iterable[str], seconds: float) -> str:
     )
 
 
-def summary(made: int, current: int, missing: Mapping[str, str], effort: str = "") -> str:
-    """The last lines of a run; `effort` is what it took."""
+def summary(made: int, current: int, missing: Mapping[str, str], warned: int = 0, effort: str = "") -> str:
+    """The last lines of a run.
+
+    `warned` counts the pictures that have a thumbnail and something wrong with them; `effort` is what it took.
+    """
     failed = {source: reason for source, reason in missing.items() if reason != STOPPED}
     stopped = len(missing) - len(failed)
     counts = f"thumbmill: {made:,} made, {current:,} up to date, {len(failed):,} failed"
@@ -146,6 +186,9 @@ def summary(made: int, current: int, missing: Mapping[str, str], effort: str = "
         lines.append(f"  ... and {len(failed) - SHOWN:,} more")
     if missing:
         lines.append(f"  all of them, with their reasons: {FAILURES}")
+    if warned:
+        verb = "thumbnail has" if warned == 1 else "thumbnails have"
+        lines.append(f"  {warned:,} {verb} a warning, of a picture with something wrong: {WARNINGS}")
     return "\n".join(lines)
 
 

@@ -12,6 +12,13 @@ NO_SIZE = (None, "null")  # the second is how --config passes it on
 
 COLOUR = "must be a colour: '#ffffff', or a name such as white"
 
+FOCUS = (
+    "must be center, an edge (top, bottom, left, right), a corner (top-left ...) "
+    "or a point in percent from left and top, as in '50% 20%'"
+)
+
+PATTERNS = {"background": COLOUR, "focus": FOCUS}
+
 TYPES = {
     "integer": "a whole number",
     "boolean": "true or false",
@@ -33,14 +40,20 @@ def read_settings(config: Mapping, validator) -> dict:
     Raises SettingsError if a setting is unknown, of the wrong kind or out of range.
     """
     settings = copy.deepcopy(dict(config))
-    if isinstance(settings.get("format"), str):
-        settings["format"] = [settings["format"]]
     if isinstance(settings.get("sizes"), Mapping):
         settings["sizes"] = {str(name): size for name, size in settings["sizes"].items() if size not in NO_SIZE}
+        groups = [settings, *(size for size in settings["sizes"].values() if isinstance(size, dict))]
+    else:
+        groups = [settings]
+    for group in groups:
+        if isinstance(group.get("format"), str):
+            group["format"] = [group["format"]]
     settings = complete(settings, validator.schema)
     errors = sorted(validator.iter_errors(settings), key=lambda error: [str(key) for key in error.absolute_path])
     if errors:
         raise SettingsError("\n".join(dict.fromkeys(explain(error) for error in errors)))
+    for size in settings["sizes"].values():
+        size.setdefault("format", list(settings["format"]))
     for folder in ("source", "output"):
         settings[folder] = os.path.normpath(settings[folder])
     try:
@@ -95,7 +108,7 @@ def explain(error) -> str:
         "enum": lambda: f"must be one of {', '.join(map(str, allowed))}",
         "minimum": lambda: f"must be at least {allowed}",
         "maximum": lambda: f"must be at most {allowed}",
-        "pattern": lambda: COLOUR if setting == "background" else "must not be empty or hold { } < >",
+        "pattern": lambda: PATTERNS.get(setting.split(".")[-1], "must not be empty or hold { } < >"),
         "minItems": lambda: "must name at least one",
         "minProperties": lambda: "must name at least one",
         "uniqueItems": lambda: "must not name anything twice",

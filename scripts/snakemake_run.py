@@ -37,6 +37,23 @@ def judges_by_all(workflow) -> bool:
     )
 
 
+def runs_jobs(workflow) -> bool:
+    """Whether this run makes thumbnails, or would if it were no dry run."""
+    return workflow.execution_settings is not None and workflow.executor_plugin is not None and not workflow.touch
+
+
+def forcing(workflow) -> str:
+    """The flag by which this run makes all that it is asked for, needed or not; "" if it has none."""
+    if workflow.dag_settings.forceall:
+        return "--forceall"
+    return "--forcerun thumbnail" if "thumbnail" in workflow.dag_settings.forcerun else ""
+
+
+def largest_shard(workflow) -> int:
+    """How many pictures a shard holds at most, as a profile says (set-resources); 0 if this run makes no shards."""
+    return workflow.get_rule("shard").resources["pictures"].value if runs_jobs(workflow) else 0
+
+
 def may_leave_out(workflow) -> bool:
     """Whether this run only makes what is to be made, so that what is certainly current need not be in its DAG.
 
@@ -45,9 +62,7 @@ def may_leave_out(workflow) -> bool:
     """
     asked = workflow.dag_settings
     return (
-        workflow.execution_settings is not None
-        and workflow.executor_plugin is not None
-        and not workflow.touch
+        runs_jobs(workflow)
         and judges_by_all(workflow)
         and not (asked.forceall or asked.forcerun or asked.forcetargets or asked.target_jobs)
     )

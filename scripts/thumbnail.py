@@ -5,40 +5,74 @@ or another program. Only the standard library and Pillow are imported: the scrip
 `envs/thumbnail.yaml` or in a container.
 """
 
-import array
 import errno
 import io
-import itertools
 import math
 import os
 import struct
 import sys
+import threading
 import warnings
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
+from typing import BinaryIO, NamedTuple
 
-from PIL import Image, ImageCms, ImageColor, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageColor, ImageFile, ImageFilter, PngImagePlugin, UnidentifiedImageError
 
 # Formats that are ever decoded. Pillow knows many more; some start external programs (EPS), most are never seen in a
-# shop, and each is a way in for a hostile file.
+# shop, and each is a way in for a hostile file. HEIC is read, too, where its library is installed.
 READABLE = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
+HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}  # ISO/IEC 23008-12, annex B
+ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")  # formats whose frames are an animation; a TIFF's are pages
 
-# Setting -> (file extension, Pillow's name, whether the format keeps transparency, what Pillow's encoder is told).
+
+class Format(NamedTuple):
+    """A format of thumbnails."""
+
+    extension: str
+    name: str  # Pillow's
+    keeps_transparency: bool
+    animates: bool
+    options: Mapping  # what Pillow's encoder is told
+
+
+# The encoders' options are where the curve of time against bytes bends (python -m bench.quality encoders):
+#   JPEG   optimize takes twice the time, and progressive five times, for 4 % of the bytes: neither
+#   PNG    level 6, the default, takes 2.5 times as long as 3 for 6 % fewer bytes; 9 takes four times as long again
+#   WebP   method 4, the default, takes 2.3 times as long as 2 for 3.5 % fewer bytes
+#   AVIF   speed 6, the default, takes 2.8 times as long as 8 for 4 % fewer bytes; 9 makes 10 % more
 # AVIF gets one thread: the workers already share the cores, and the bytes must not depend on how many there are.
 FORMATS = {
-    "jpeg": (".jpg", "JPEG", False, {}),
-    "png": (".png", "PNG", True, {}),
-    "webp": (".webp", "WEBP", True, {}),
-    "avif": (".avif", "AVIF", True, {"max_threads": 1}),
+    "jpeg": Format(".jpg", "JPEG", False, False, {}),
+    "png": Format(".png", "PNG", True, True, {"compress_level": 3}),
+    "webp": Format(".webp", "WEBP", True, True, {"method": 2}),
+    "avif": Format(".avif", "AVIF", True, True, {"max_threads": 1, "speed": 8}),
 }
 
-# How much larger than the thumbnail a picture stays before the final, precise resampling: the factor that Pillow's
-# own `Image.thumbnail` uses ("fair resampling ... indistinguishable from the full one in many cases", its manual).
-REDUCING_GAP = 2.0
+# libjpeg can decode a JPEG at 1/2, 1/4 or 1/8 of its size, in a fraction of the time. How many of the pixels so decoded
+# must be left for each pixel of a thumbnail, along each side, for that scale to be taken; and for a picture to be
+# halved by averaging, which takes a fifth of the precise resampling's time. Measured (python -m bench.quality scales):
+# with these, the structural similarity to a full decode by Lanczos is 0.997 in the mean of photographs.
+LEAST_LEFT = {2: 1.75, 4: 2.25, 8: 2.25}
+LEAST_LEFT_BY_HALVING = 1.75
+
+# With as many left, cubic convolution is as good to the eye as Lanczos (0.997 against 0.998), in two thirds of the
+# time.
+ENOUGH_FOR_CUBIC = 2.0
+
+FOCUS_NAMES = {
+    "center": "50% 50%",
+    "top": "50% 0%",
+    "bottom": "50% 100%",
+    "left": "0% 50%",
+    "right": "100% 50%",
+    "top-left": "0% 0%",
+    "top-right": "100% 0%",
+    "bottom-left": "0% 100%",
+    "bottom-right": "100% 100%",
+}
 
 ORIENTATION = 0x0112  # EXIF 2.32, tag 274: how the stored picture must be turned to stand upright
-PHOTOMETRIC = 262  # TIFF 6.0: 0 means that 0 is white
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -48,8 +82,19 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+BROKEN_EXIF = (SyntaxError, ValueError, KeyError, TypeError, OSError, struct.error)
+ONE_AT_A_TIME = threading.Lock()
+
+# The last bytes of a file, by its format: JPEG's EOI, PNG's IEND chunk, GIF's trailer.
+ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"\0\0\0\0IEND\xaeB`\x82", "GIF": b";"}
+LONGEST_TAIL = 1024 * 1024  # bytes in which the end of a picture is looked for
 
 LARGEST_PROFILE = 16 * 1024 * 1024  # bytes
+
+DAMAGED = "damaged:"  # how the reasons begin that `damaged: make` overrides
+
+# The settings that make_thumbnails() takes by their own names.
+PICTURE_SETTINGS = ("quality", "background", "max_pixels", "linear", "animated", "damaged")
 
 TEMPORARY_PREFIX = ".thumbmill-"
 
@@ -76,31 +121,48 @@ def make_thumbnails(
     quality: Mapping[str, int],
     background: str = "#ffffff",
     max_pixels: int = 200_000_000,
+    linear: bool = False,
+    animated: bool = False,
+    damaged: str = "refuse",
 ) -> list[str]:
     """Decode `source` once and write all its `thumbnails`, or none of them.
 
     `quality` maps a format to its encoder's 1 to 100; `background` is the `#rrggbb` that shows through where a format
-    has no transparency and around a picture that is padded; `max_pixels` is the largest width x height accepted.
-    Returns notes for the user, a line each: things that were wrong with the picture and could be put right.
+    has no transparency and around a picture that is padded; `max_pixels` is the largest width x height accepted, of
+    all frames together where an animation stays one (`animated`); `linear` averages light instead of numbers;
+    `damaged` is "refuse", or "make" to make what can be decoded of a damaged picture.
+    Returns notes for the user, a line each: what is wrong with the picture and did not keep it from being made.
 
     Raises PictureError if the picture cannot be read or a thumbnail cannot be written.
     """
     thumbnails = list(thumbnails)
     notes: list[str] = []
+    sizes = [thumbnail.size for thumbnail in thumbnails]
+    animated = animated and any(FORMATS[thumbnail.format].animates for thumbnail in thumbnails)
+
+    def attempt() -> Rendered:
+        return render_file(file, sizes, background, max_pixels, notes, linear=linear, animated=animated)
+
     try:
-        with open_picture(source, max_pixels) as picture:
-            rendered = render(picture, [thumbnail.size for thumbnail in thumbnails], background, notes)
-    except PictureError:
-        raise
-    except Exception as error:  # A decoder raises anything at a malformed file: struct.error, KeyError, SyntaxError...
+        with open_file(source) as file:
+            try:
+                rendered = attempt()
+            except Exception as error:  # a decoder raises anything at a malformed file: struct.error, SyntaxError...
+                reason = str(error) if isinstance(error, PictureError) else explain(error)
+                if damaged != "make" or not reason.startswith(DAMAGED):
+                    raise PictureError(reason) from error
+                rendered = attempt_in_spite_of(reason, attempt)
+                notes.append(f"{reason}; made from what is there")
+    except OSError as error:
         raise PictureError(explain(error)) from error
     encoded = []
-    for thumbnail, image in zip(thumbnails, rendered, strict=True):
+    for thumbnail, frames in zip(thumbnails, rendered.frames, strict=True):
         try:
-            encoded.append((thumbnail.path, encode(image, thumbnail.format, quality, background)))
+            content = encode(frames, thumbnail.format, quality, background, rendered.durations, rendered.loop)
         except (OSError, ValueError, MemoryError) as error:
-            reason = f"cannot be saved as {thumbnail.format} at {image.width}x{image.height}: {error}"
+            reason = f"cannot be saved as {thumbnail.format} at {frames[0].width}x{frames[0].height}: {error}"
             raise PictureError(one_line(reason)) from error
+        encoded.append((thumbnail.path, content))
     for path, content in encoded:
         try:
             write_whole(path, content)
@@ -111,8 +173,83 @@ def make_thumbnails(
     return list(dict.fromkeys(notes))
 
 
-def open_picture(source: str, max_pixels: int) -> Image.Image:
-    """Open `source`, reading its header only.
+# Reading
+
+
+class Rendered(NamedTuple):
+    """What is to be saved: for each thumbnail its frames, one unless it is animated, with what they have in common."""
+
+    frames: list[list[Image.Image]]
+    durations: list[int]  # milliseconds that each frame is shown
+    loop: int  # how often the animation runs; 0: for ever
+
+
+def render_file(
+    file: BinaryIO, sizes: list[Mapping], background: str, max_pixels: int, notes: list[str], *, linear, animated
+) -> Rendered:
+    """Decode the picture in `file` and render it in all `sizes` (see make_thumbnails)."""
+    with open_picture(file, max_pixels) as picture:
+        count = getattr(picture, "n_frames", 1) if animated and picture.format in ANIMATED else 1
+        if picture.width * picture.height * count > max_pixels:
+            raise PictureError(
+                f"too large: {count} frames of {picture.width} x {picture.height} are "
+                f"{picture.width * picture.height * count:,} pixels, and max_pixels allows {max_pixels:,}"
+            )
+        areas = None
+        frames: list[list[Image.Image]] = [[] for _ in sizes]
+        durations = []
+        for number in range(count):
+            if count > 1:
+                picture.seek(number)
+            still = picture.copy() if count > 1 else picture
+            images, areas = render(
+                still,
+                sizes,
+                background,
+                notes,
+                linear=linear,
+                areas=areas,
+                again=lambda: open_picture(file, max_pixels),
+            )
+            for thumbnail, image in zip(frames, images, strict=True):
+                thumbnail.append(image)
+            durations.append(int(picture.info.get("duration", 0)))
+        # A GIF that does not say so runs once, a WebP for ever.
+        loop = int(picture.info.get("loop", 1 if picture.format == "GIF" else 0))
+        if not ImageFile.LOAD_TRUNCATED_IMAGES and (warning := wrong_end(file, picture.format)):
+            notes.append(warning)
+    return Rendered(frames, durations, loop)
+
+
+def attempt_in_spite_of(reason: str, attempt: Callable[[], Rendered]) -> Rendered:
+    """What `attempt` returns when Pillow takes a picture that ends too early for complete; black is what is missing.
+
+    Raises PictureError with the `reason` if even so there is nothing to be had.
+    """
+    # The one way to tell Pillow, a global. Another thread would take its damaged picture for sound meanwhile, but
+    # with the setting that leads here it would make it just the same.
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        return attempt()
+    except Exception as error:
+        raise PictureError(reason) from error
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def open_file(source: str) -> BinaryIO:
+    """Open the file `source`. Raises PictureError if it is a folder or empty, OSError if it cannot be opened."""
+    if os.path.isdir(source):
+        raise PictureError("a folder that cannot be listed: check its permissions")
+    file = open(source, "rb", buffering=0)  # noqa: SIM115 (for the caller to close); Pillow reads in large steps
+    if os.fstat(file.fileno()).st_size == 0:
+        file.close()
+        raise PictureError("the file is empty")
+    return file
+
+
+def open_picture(file: BinaryIO, max_pixels: int) -> Image.Image:
+    """Open the picture in `file`, reading its header only.
 
     Raises PictureError if it has more than `max_pixels` pixels, or is in none of the READABLE formats.
     """
@@ -120,11 +257,13 @@ def open_picture(source: str, max_pixels: int) -> Image.Image:
     # limit on a PNG's compressed chunks (1 MB, against zip bombs) is less than some printers' profiles.
     Image.MAX_IMAGE_PIXELS = None
     PngImagePlugin.MAX_TEXT_CHUNK = LARGEST_PROFILE
-    if os.path.isdir(source):
-        raise PictureError("a folder that cannot be listed: check its permissions")
-    if os.path.getsize(source) == 0:
-        raise PictureError("the file is empty")
-    picture = Image.open(source, formats=READABLE)
+    file.seek(0)
+    start = file.read(12)
+    file.seek(0)
+    if start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS:
+        picture = open_heif(file)
+    else:
+        picture = Image.open(file, formats=READABLE)
     width, height = picture.size
     if width * height > max_pixels:
         picture.close()
@@ -134,47 +273,245 @@ def open_picture(source: str, max_pixels: int) -> Image.Image:
     return picture
 
 
-def render(picture: Image.Image, sizes: list[Mapping], background: str, notes: list[str]) -> list[Image.Image]:
+def open_heif(file: BinaryIO) -> Image.Image:
+    """Open a HEIC picture. Raises PictureError if the library that decodes it is missing."""
+    try:
+        import pillow_heif
+    except ImportError:
+        raise PictureError(
+            "a HEIC picture, and the library that reads those is missing: pip install '.[heif]', or pillow-heif"
+        ) from None
+    pillow_heif.register_heif_opener(thumbnails=False, decode_threads=1)
+    try:
+        return Image.open(file, formats=("HEIF",))
+    except UnidentifiedImageError:
+        raise PictureError(f"{DAMAGED} not a whole HEIC picture") from None
+
+
+def wrong_end(file: BinaryIO, format: str | None) -> str | None:
+    """What is wrong with the end of a picture that could be decoded, if anything: bytes behind it, or no end marker."""
+    marker = ENDS.get(format)
+    if marker is None:
+        return None
+    size = file.seek(0, os.SEEK_END)
+    file.seek(-min(size, len(marker)), os.SEEK_END)
+    if file.read() == marker:
+        return None
+    file.seek(-min(size, LONGEST_TAIL), os.SEEK_END)
+    tail = file.read()
+    end = tail.rfind(marker)
+    behind = len(tail) - end - len(marker)
+    return "its end marker is missing" if end < 0 else f"{behind:,} bytes behind its end are no part of the picture"
+
+
+def read_turn(picture: Image.Image, notes: list[str]) -> int:
+    """The EXIF orientation, 1 (upright) to 8; a note says so where the EXIF block is broken."""
+    block = picture.info.get("exif")
+    if isinstance(block, bytes):
+        # Pillow only warns of what it cannot read. Filters for warnings belong to the process, hence the lock.
+        with ONE_AT_A_TIME, warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                Image.Exif().load(block)
+            except BROKEN_EXIF as error:
+                notes.append(f"broken EXIF block: {one_line(error) or type(error).__name__}")
+        if caught:
+            notes.append(f"broken EXIF block: {one_line(caught[0].message)}")
+    try:
+        turn = picture.getexif().get(ORIENTATION)
+    except BROKEN_EXIF as error:
+        if not notes:
+            notes.append(f"broken EXIF block: {one_line(error) or type(error).__name__}")
+        return 1
+    return turn if turn in TURNS else 1
+
+
+# Rendering
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+
+
+class Decoded(NamedTuple):
+    """A picture in memory."""
+
+    halves: "Halves"
+    profile: bytes | None
+    turn: int  # EXIF orientation
+    original: tuple[int, int]  # (width, height) of the whole picture, as it is stored
+    scale: tuple[float, float]  # what of that was decoded, along each side
+    divisor: int
+
+
+def render(
+    picture: Image.Image,
+    sizes: list[Mapping],
+    background: str,
+    notes: list[str],
+    *,
+    linear: bool = False,
+    areas: list[Box] | None = None,
+    again: Callable[[], Image.Image] | None = None,
+) -> tuple[list[Image.Image], list[Box]]:
     """The upright, 8-bit sRGB pictures (mode RGB or RGBA) that `sizes` ask for, from one decode of `picture`.
 
-    `picture` must be freshly opened: a JPEG is decoded at the smallest of its scales that still serves all sizes.
-    What was put right is appended to `notes`.
+    `picture` must be freshly opened: a JPEG is decoded at the smallest of its scales that still serves all sizes; if
+    what is left after trimming turns out to need a finer one, it is decoded once more, from what `again` returns.
+    `areas` are what is to be shown for each size, where they are known; those that were taken are returned as well.
+    What was wrong with the picture is appended to `notes`.
     """
-    shrinks_on_load = picture.format in ("JPEG", "MPO")
-    original = picture.size
-    drafted = None
+    decoded = decode(picture, sizes, areas, linear, notes)
+    if areas is None:
+        areas = find_areas(decoded, sizes)
+        if again and jpeg_scale(cuts_of(areas, sizes)) < decoded.divisor:
+            with again() as picture:
+                decoded = decode(picture, sizes, areas, linear, [])
+    made: dict[tuple, Image.Image] = {}
+    images = []
+    for size, area, (window, final, canvas) in zip(sizes, areas, cuts_of(areas, sizes), strict=True):
+        key = (area, window, final, canvas, size.get("focus"), size.get("sharpen"))
+        if key not in made:
+            box = place(area, window, size.get("focus", "center"))
+            image = show(decoded, box, final, background, notes, linear=linear)
+            made[key] = pad(sharpen(image, size.get("sharpen", 0)), canvas, background)
+        images.append(made[key])
+    return images, areas
+
+
+def decode(
+    picture: Image.Image, sizes: list[Mapping], areas: list[Box] | None, linear: bool, notes: list[str]
+) -> Decoded:
+    """Decode `picture` as small as the `areas` (the whole picture, if None) allow that `sizes` are to show."""
+    shrinks_on_load = picture.format in ("JPEG", "MPO") and not linear  # the decoder averages numbers, not light
+    original, drafted, divisor = picture.size, None, 1
     if shrinks_on_load:
         turn = read_turn(picture, notes)
-        cuts = [cut(turned(original, turn), size) for size in sizes]
-        # Pixels of the whole upright picture per side, if each cut is to have REDUCING_GAP times its final pixels.
-        needed = [
-            max(whole * final[side] / window[side] * REDUCING_GAP for window, final, _ in cuts)
-            for side, whole in enumerate(turned(original, turn))
-        ]
-        drafted = picture.draft(None, turned(tuple(int(side) for side in needed), turn))
+        areas = areas or [(0, 0, *turned(original, turn))] * len(sizes)
+        divisor = jpeg_scale(cuts_of(areas, sizes))
+        if divisor > 1:
+            drafted = picture.draft(None, (picture.width // divisor, picture.height // divisor))
     picture.load()
     if not shrinks_on_load:
         # TIFF turns itself upright while it is loaded, and PNG may keep its EXIF behind the pixels.
         turn = read_turn(picture, notes)
         original = picture.size
-        cuts = [cut(turned(original, turn), size) for size in sizes]
     profile = picture.info.get("icc_profile")
     # Decoded at 1/8, a picture of 9 pixels has 2, of which the second is mostly beyond its edge: hence the fraction.
     shown = drafted[1][2:] if drafted else picture.size
-    scale = [part / whole for part, whole in zip(shown, original, strict=True)]
-    decoded = to_plain_mode(picture)
-    made: dict[tuple, Image.Image] = {}
-    for window, final, canvas in cuts:
-        if (window, final, canvas) not in made:
-            middle = [side / 2 for side in original]
-            half = [side / 2 for side in turned(window, turn)]
-            box = [(m - h) * s for m, h, s in zip(middle, half, scale, strict=True)]
-            box += [(m + h) * s for m, h, s in zip(middle, half, scale, strict=True)]
-            image = resample(decoded, turned(final, turn), tuple(box))
-            if turn in TURNS:
-                image = image.transpose(TURNS[turn])
-            made[window, final, canvas] = pad(to_srgb(image, profile, notes), canvas, background)
-    return [made[each] for each in cuts]
+    scale = tuple(part / whole for part, whole in zip(shown, original, strict=True))
+    image = to_plain_mode(picture)
+    if linear:
+        image, profile = to_srgb(image, profile, notes), None
+    return Decoded(Halves(image, was_reduced=divisor > 1), profile, turn, original, scale, divisor)
+
+
+def find_areas(decoded: Decoded, sizes: list[Mapping]) -> list[Box]:
+    """What of the upright picture each of `sizes` is to fit, in its pixels: all of it, unless trimmed or with a margin.
+
+    With a margin it may reach beyond the picture.
+    """
+    whole = (0, 0, *turned(decoded.original, decoded.turn))
+    areas = []
+    bounds: dict[int, Box] = {}  # by tolerance
+    for size in sizes:
+        area = whole
+        if size.get("trim"):
+            tolerance = size.get("trim_tolerance", 10)
+            if tolerance not in bounds:
+                found = find_bounds(decoded.halves.images[0], tolerance)
+                across, down = decoded.scale
+                stored = (found[0] / across, found[1] / down, found[2] / across, found[3] / down)
+                stored = intersection(stored, (0, 0, *decoded.original))
+                bounds[tolerance] = turn_box(stored, decoded.original, decoded.turn)
+            area = bounds[tolerance]
+        left, top, right, bottom = area
+        margin = max(right - left, bottom - top) * size.get("margin", 0) / 100
+        areas.append((left - margin, top - margin, right + margin, bottom + margin) if margin else area)
+    return areas
+
+
+def find_bounds(image: Image.Image, tolerance: int) -> tuple[int, int, int, int]:
+    """The part of `image` within its uniform border; all of it, if it has none or is nothing else.
+
+    The border's colour is that of most corners. What differs from it by more than `tolerance` (of 255) in any channel,
+    or in opacity where the corners are transparent, is part of the picture.
+    """
+    right, bottom = image.width - 1, image.height - 1
+    corners = [image.getpixel(at) for at in ((0, 0), (right, 0), (0, bottom), (right, bottom))]
+    corners = [corner if isinstance(corner, tuple) else (corner,) for corner in corners]
+
+    def resembling(corner: tuple) -> int:
+        return sum(all(abs(a - b) <= tolerance for a, b in zip(corner, other, strict=True)) for other in corners)
+
+    border = max(corners, key=resembling)
+    channels = image.split()
+    if image.mode in ("La", "RGBa", "LA", "RGBA") and border[-1] <= tolerance:
+        channels, border = channels[-1:], border[-1:]
+    found = None
+    for channel, level in zip(channels, border, strict=True):
+        part = channel.point([255 * (abs(value - level) > tolerance) for value in range(256)]).getbbox()
+        found = part if found is None else found if part is None else union(found, part)
+    return found or (0, 0, *image.size)
+
+
+def union(one: Box, other: Box) -> Box:
+    """The smallest box that holds both."""
+    return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
+
+
+def intersection(one: Box, other: Box) -> Box:
+    """The box that both share; they must share one."""
+    return max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])
+
+
+def cuts_of(areas: list[Box], sizes: list[Mapping]) -> list[tuple]:
+    """What cut() says of each area and size."""
+    return [
+        cut((right - left, bottom - top), size) for (left, top, right, bottom), size in zip(areas, sizes, strict=True)
+    ]
+
+
+def jpeg_scale(cuts: Iterable[tuple]) -> int:
+    """The largest divisor (1, 2, 4 or 8) at which a JPEG can be decoded to serve all `cuts` (see cut())."""
+    available = min(whole / part for window, final, _ in cuts for whole, part in zip(window, final, strict=True))
+    return max((divisor for divisor, least in LEAST_LEFT.items() if available / divisor >= least), default=1)
+
+
+def place(area: Box, window: tuple[float, float], focus: str) -> Box:
+    """Where in `area` a `window` of (width, height) lies: its part that `focus` names is in both at the same place.
+
+    As CSS's object-position: at "0% 50%" (or "left") their left edges meet, at "50% 50%" ("center") their middles.
+    """
+    across, down = (float(part.removesuffix("%")) / 100 for part in FOCUS_NAMES.get(focus, focus).split())
+    left = area[0] + (area[2] - area[0] - window[0]) * across
+    top = area[1] + (area[3] - area[1] - window[1]) * down
+    return left, top, left + window[0], top + window[1]
+
+
+def show(
+    decoded: Decoded, box: Box, final: tuple[int, int], background: str, notes: list[str], *, linear: bool = False
+) -> Image.Image:
+    """What `box` holds of the upright picture, at `final` (width, height), in sRGB.
+
+    Beyond the picture, where `box` reaches there, is `background`, or nothing if the picture has transparency.
+    """
+    upright = turned(decoded.original, decoded.turn)
+    visible = intersection(box, (0, 0, *upright))
+    place_in_final, part = (0, 0), final
+    if visible != box:
+        scale = [final[0] / (box[2] - box[0]), final[1] / (box[3] - box[1])] * 2
+        corners = [round((edge - start) * s) for edge, start, s in zip(visible, box[:2] * 2, scale, strict=True)]
+        part = (max(1, corners[2] - corners[0]), max(1, corners[3] - corners[1]))
+        place_in_final = tuple(min(at, whole - inner) for at, whole, inner in zip(corners, final, part, strict=False))
+    across, down = decoded.scale
+    left, top, right, bottom = turn_box(visible, upright, {6: 8, 8: 6}.get(decoded.turn, decoded.turn))
+    stored = (left * across, top * down, right * across, bottom * down)
+    if linear:  # and so in sRGB already
+        image = colour_functions().resample_light(decoded.halves.images[0], turned(part, decoded.turn), stored)
+    else:
+        image = to_srgb(decoded.halves.resample(turned(part, decoded.turn), stored), decoded.profile, notes)
+    if decoded.turn in TURNS:
+        image = image.transpose(TURNS[decoded.turn])
+    return image if part == final else lay_on(image, final, place_in_final, background)
 
 
 def turned(size: tuple, turn: int) -> tuple:
@@ -182,20 +519,28 @@ def turned(size: tuple, turn: int) -> tuple:
     return size[::-1] if turn >= 5 else size
 
 
-def read_turn(picture: Image.Image, notes: list[str]) -> int:
-    """The EXIF orientation, 1 (upright) to 8; 1 with a note where the EXIF block is broken."""
-    try:
-        turn = picture.getexif().get(ORIENTATION)
-    except (SyntaxError, ValueError, KeyError, TypeError, OSError, struct.error) as error:
-        notes.append(f"broken EXIF block ignored: {one_line(error)}")
-        return 1
-    return turn if turn in TURNS else 1
+def turn_box(box: Box, size: tuple[int, int], turn: int) -> Box:
+    """Where `box`, in a picture of `size` (width, height), lies after that is turned by the EXIF orientation `turn`."""
+    (left, top, right, bottom), (width, height) = box, size
+    if turn in (2, 3):
+        left, right = width - right, width - left
+    if turn in (3, 4):
+        top, bottom = height - bottom, height - top
+    if turn == 6:
+        left, top, right, bottom = height - bottom, left, height - top, right
+    elif turn == 8:
+        left, top, right, bottom = top, width - right, bottom, width - left
+    elif turn == 7:
+        left, top, right, bottom = height - bottom, width - right, height - top, width - left
+    elif turn == 5:
+        left, top, right, bottom = top, left, bottom, right
+    return left, top, right, bottom
 
 
-def cut(picture: tuple[int, int], size: Mapping) -> tuple[tuple[float, float], tuple[int, int], tuple[int, int]]:
+def cut(picture: tuple[float, float], size: Mapping) -> tuple[tuple[float, float], tuple[int, int], tuple[int, int]]:
     """How a `picture` of (width, height) pixels is brought to `size`.
 
-    Returns three (width, height): the window in its middle that is shown, in the picture's own pixels; the pixels that
+    Returns three (width, height): the window of it that is shown, in the picture's own pixels; the pixels that
     the window is scaled to; and the canvas, which is larger than that only for `pad`. Unless `size["enlarge"]`,
     nothing is scaled up: a small picture stays as it is, and `cover` shows the largest window of the wanted shape.
     """
@@ -213,6 +558,15 @@ def cut(picture: tuple[int, int], size: Mapping) -> tuple[tuple[float, float], t
     return tuple(map(float, picture)), final, box if size["fit"] == "pad" else final
 
 
+def colour_functions() -> ModuleType:
+    """thumbnail_colour.py, which most pictures can do without, and each job imports anew."""
+    try:
+        from scripts import thumbnail_colour
+    except ImportError:  # in a job, whose search path holds the script's own folder
+        import thumbnail_colour
+    return thumbnail_colour
+
+
 def to_plain_mode(picture: Image.Image) -> Image.Image:
     """`picture` in a mode that can be resampled and holds 8 bits a channel: L, La, RGB, RGBa, CMYK or LAB.
 
@@ -221,7 +575,7 @@ def to_plain_mode(picture: Image.Image) -> Image.Image:
     """
     mode = picture.mode
     if mode.startswith("I") or mode == "F":
-        return deep_to_8_bit(picture)
+        return colour_functions().deep_to_8_bit(picture)
     if picture.has_transparency_data:
         grey = mode in ("1", "L", "LA", "La")
         return picture.convert("LA").convert("La") if grey else picture.convert("RGBA").convert("RGBa")
@@ -230,43 +584,54 @@ def to_plain_mode(picture: Image.Image) -> Image.Image:
     return picture.convert("L" if mode == "1" else "RGB")
 
 
-def deep_to_8_bit(picture: Image.Image) -> Image.Image:
-    """A picture of mode I;16 (of either byte order), I or F as mode L, or La if one of its greys is transparent.
+class Halves:
+    """A picture, and its halves, quarters and so on: made by averaging 2 x 2 pixels, once for all sizes that use them.
 
-    White is the largest value of the narrowest usual range that holds the picture: 1 for floating point, else 255,
-    65,535 (16 bits) or 4,294,967,295 (32 bits). The modes I;16 say their range themselves. Values below 0 are black.
+    `was_reduced` says that the decoder has left out detail already.
     """
-    white = 65_535
-    transparent = picture.info.get("transparency") if picture.mode == "I;16" else None
-    if picture.mode in ("I", "F"):
-        _, largest = picture.getextrema()
-        if not math.isfinite(largest):
-            largest = max((value for value in array.array("f", picture.tobytes()) if math.isfinite(value)), default=0)
-        ranges = (1, 255, 65_535) if picture.mode == "F" else (255, 65_535)
-        white = next((limit for limit in ranges if largest <= limit), 4_294_967_295)
-    values = picture if picture.mode in ("I;16", "I", "F") else picture.convert("I")
-    grey = values.point(lambda value: value * (255 / white) + 0).convert("L")
-    if picture.format == "TIFF" and picture.tag_v2.get(PHOTOMETRIC) == 0 and picture.mode.startswith("I;16"):
-        grey = ImageOps.invert(grey)  # which Pillow does for 1 and 8 bits only
-    if transparent is None:
-        return grey
-    shorts = array.array("H", picture.tobytes())
-    if sys.byteorder == "big":
-        shorts.byteswap()
-    grey.info.pop("transparency", None)
-    grey.putalpha(Image.frombytes("L", grey.size, bytes(0 if value == transparent else 255 for value in shorts)))
-    return grey.convert("La")
 
+    def __init__(self, image: Image.Image, was_reduced: bool = False):
+        self.images = [image]
+        self.was_reduced = was_reduced
 
-def resample(image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]) -> Image.Image:
-    """What `box` (left, top, right, bottom, in pixels) holds of `image`, at `size` (width, height).
+    def at(self, level: int) -> Image.Image:
+        """The picture, halved `level` times."""
+        while len(self.images) <= level:
+            self.images.append(self.images[-1].reduce(2))
+        return self.images[level]
 
-    By cubic convolution over all pixels that a final one covers, as in Pillow's own `Image.thumbnail`; Lanczos takes
-    half as long again.
-    """
-    if image.size == size and box == (0, 0, *size):
-        return image
-    return image.resize(size, Image.Resampling.BICUBIC, box, REDUCING_GAP)
+    def resample(self, size: tuple[int, int], box: Box) -> Image.Image:
+        """What `box` (in the picture's pixels) holds, at `size` (width, height).
+
+        Whole pictures by cubic convolution, like Pillow's own `Image.thumbnail`: its structural similarity to Lanczos
+        is 0.997, in two thirds of the time. What was reduced to little more than `size` has less to spare: by Lanczos.
+        """
+        if self.images[0].size == size and box == (0, 0, *size):
+            return self.images[0]
+        available = min((box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1])
+        level = max(0, math.floor(math.log2(available / LEAST_LEFT_BY_HALVING)))
+        left = available / 2**level
+        cubic = left >= ENOUGH_FOR_CUBIC or (level == 0 and not self.was_reduced)
+        method = Image.Resampling.BICUBIC if cubic else Image.Resampling.LANCZOS
+        image, part = self.at(level), tuple(side / 2**level for side in box)
+        resampled = image.resize(size, method, part)
+        if image.mode not in ("La", "RGBa"):
+            return resampled
+        # Both methods overshoot at edges. The opacity of an opaque edge stops at 255, where its colours, multiplied by
+        # it, do not: it would shine. At half its values the opacity tells where; there the colours are taken from a
+        # method that does not overshoot.
+        *_, opacity = resampled.split()
+        halve = [value // 2 for value in range(256)]
+        unlimited = image.getchannel("a").point(halve).resize(size, method, part)
+        overshoot = ImageChops.subtract(unlimited, opacity.point(halve))
+        shining = overshoot.point([255 * (value > 2) for value in range(256)])
+        if not shining.getbbox():
+            return resampled
+        if left >= 2:
+            image, part = self.at(level + 1), tuple(side / 2 for side in part)
+        right = image.resize(size, Image.Resampling.HAMMING, part).convert(image.mode.upper())
+        right.putalpha(opacity)
+        return Image.composite(right.convert(image.mode), resampled, shining)
 
 
 def to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
@@ -282,95 +647,88 @@ def to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Imag
         image = image.convert(image.mode.removesuffix("A"))
     if profile:
         try:
-            image = from_profile(image, profile)
-        except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
+            image = colour_functions().from_profile(image, profile)
+        except (OSError, ValueError, TypeError) as error:
             notes.append(f"colour profile ignored: {one_line(error)}")
     if image.mode == "LAB":
-        image = ImageCms.applyTransform(image, lab_to_srgb())
+        image = colour_functions().from_lab(image)
     image = image.convert("RGB")
     if alpha:
         image.putalpha(alpha)
     return image
 
 
-def from_profile(image: Image.Image, profile: bytes) -> Image.Image:
-    """`image` converted to sRGB, or as it was where the profile would change nothing.
+def sharpen(image: Image.Image, percent: int) -> Image.Image:
+    """`image` with the contrast of its finest detail raised by `percent`: an unsharp mask.
 
-    Raises ImageCms.PyCMSError, OSError or ValueError if the profile is broken or made for another kind of picture.
+    Its radius of 0.6 pixels is enough for the blur of reducing, and too narrow for a halo. Transparent neighbours have
+    no part in it, whatever colour they hide.
     """
-    kind = profile[16:20].strip()  # ICC.1:2022, 7.2: the colour space of the data
-    if image.mode == "LAB":
-        return image  # It describes itself.
-    if kind == b"GRAY" and image.mode == "RGB":
-        raise ValueError("it is for grey pictures, and this one has colours")
-    if kind == b"Lab":
-        raise ValueError("it is for L*a*b* pictures, and this is none")
-    if kind == b"RGB" and image.mode == "L":
-        image = image.convert("RGB")
-    transform = profile_to_srgb(profile, image.mode)
-    return image if transform is None else ImageCms.applyTransform(image, transform)
-
-
-@lru_cache(maxsize=64)
-def profile_to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """The transformation from `profile` to sRGB for pictures of `mode` (L, RGB, CMYK); None if it changes nothing.
-
-    Relative colorimetric with black point compensation: white stays white and black stays black, as in browsers.
-    """
-    transform = ImageCms.buildTransform(
-        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-        ImageCms.createProfile("sRGB"),
-        mode,
-        "RGB",
-        ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        # Without NOOPTIMIZE the curve of a grey profile is rounded, and dark greys are wrong by ten levels.
-        ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.NOOPTIMIZE * (mode == "L"),
-    )
-    if mode == "RGB":
-        # Most profiles in the wild are some sRGB. Rounding apart (1 of 255) such a one maps each colour to itself.
-        levels = range(0, 256, 51)
-        probe = Image.new("RGB", (216, 1))
-        probe.putdata(list(itertools.product(levels, levels, levels)))
-        changed = ImageCms.applyTransform(probe, transform).tobytes()
-        if all(abs(before - after) <= 1 for before, after in zip(probe.tobytes(), changed, strict=True)):
-            return None
-    return transform
-
-
-@lru_cache(maxsize=1)
-def lab_to_srgb() -> ImageCms.ImageCmsTransform:
-    """The transformation from CIE L*a*b* (D50), as TIFF holds it, to sRGB."""
-    return ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
+    if not percent:
+        return image
+    blur = ImageFilter.GaussianBlur(0.6)
+    if image.mode != "RGBA":
+        return Image.blend(image.filter(blur), image, 1 + percent / 100)
+    sharp = Image.blend(image.convert("RGBa").filter(blur).convert("RGBA"), image, 1 + percent / 100)
+    sharp.putalpha(image.getchannel("A"))
+    return sharp
 
 
 def pad(image: Image.Image, size: tuple[int, int], background: str) -> Image.Image:
-    """`image` in the middle of a canvas of `size` (width, height), which is at least as large.
+    """`image` in the middle of a canvas of `size` (width, height), which is at least as large."""
+    if image.size == size:
+        return image
+    middle = tuple((outer - inner) // 2 for outer, inner in zip(size, image.size, strict=True))
+    return lay_on(image, size, middle, background)
+
+
+def lay_on(image: Image.Image, size: tuple[int, int], place: tuple[int, int], background: str) -> Image.Image:
+    """`image` on a canvas of `size` (width, height), its top left corner at `place`.
 
     A transparent picture is surrounded by nothing, any other by the `background`.
     """
-    if image.size == size:
-        return image
     red, green, blue = ImageColor.getrgb(background)
     around = (red, green, blue, 0) if image.mode == "RGBA" else (red, green, blue)
     canvas = Image.new(image.mode, size, around)
-    canvas.paste(image, tuple((outer - inner) // 2 for outer, inner in zip(size, image.size, strict=True)))
+    canvas.paste(image, place)
     return canvas
 
 
-def encode(image: Image.Image, format: str, quality: Mapping[str, int], background: str) -> bytes:
-    """`image` as a file's content, without any metadata; transparency the format lacks shows the `background`."""
-    _, name, keeps_transparency, options = FORMATS[format]
-    if image.mode == "RGBA" and not keeps_transparency:
-        canvas = Image.new("RGB", image.size, background)
-        canvas.paste(image, mask=image.getchannel("A"))
-        image = canvas
-    if image.info:
-        image = image.copy()
-        image.info = {}  # else Pillow writes comments, EXIF and profiles of the source into some formats
+# Writing
+
+
+def encode(
+    frames: list[Image.Image],
+    format: str,
+    quality: Mapping[str, int],
+    background: str,
+    durations: Iterable[int] = (),
+    loop: int = 0,
+) -> bytes:
+    """A picture as a file's content, without any metadata; transparency the format lacks shows the `background`.
+
+    Of several `frames`, shown for `durations` in milliseconds, the first is taken if the format does not animate.
+    """
+    kind = FORMATS[format]
+    options = dict(kind.options)
+    frames = frames if kind.animates else frames[:1]
+    transparent = any(frame.mode == "RGBA" for frame in frames)
+    if transparent and not kind.keeps_transparency:
+        canvas = Image.new("RGB", frames[0].size, background)
+        canvas.paste(frames[0], mask=frames[0].getchannel("A"))
+        frames = [canvas]
+    elif transparent:
+        frames = [frame.convert("RGBA") for frame in frames]
+    for number, frame in enumerate(frames):
+        if frame.info:
+            frames[number] = frame.copy()
+            frames[number].info = {}  # else Pillow writes comments, EXIF and profiles of the source into some formats
     if format in quality:
-        options = options | {"quality": quality[format]}
+        options["quality"] = quality[format]
+    if len(frames) > 1:
+        options |= {"save_all": True, "append_images": frames[1:], "duration": list(durations), "loop": loop}
     content = io.BytesIO()
-    image.save(content, name, **options)
+    frames[0].save(content, kind.name, **options)
     return content.getvalue()
 
 
@@ -404,7 +762,7 @@ def explain(error: Exception) -> str:
         return "not enough memory to decode it"
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read: {error.strerror}"
-    return f"damaged: {one_line(error) or type(error).__name__}"
+    return f"{DAMAGED} {one_line(error) or type(error).__name__}"
 
 
 def one_line(text: object) -> str:
@@ -412,14 +770,19 @@ def one_line(text: object) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
 
 
-def thumbnail_paths(name: str, config: Mapping) -> list[str]:
-    """Where the thumbnails of the picture `name` (its path below the source folder) belong.
+def kinds(config: Mapping) -> list[tuple[str, Mapping, str]]:
+    """What is made of each picture: (name of the size, size, format), in the order of every list in thumbmill."""
+    return [
+        (name, size, format)
+        for name, size in config["sizes"].items()
+        for format in size.get("format", config["format"])
+    ]
 
-    Size by size, and within a size format by format: the order of every list of thumbnails in thumbmill.
-    """
+
+def thumbnail_paths(name: str, config: Mapping) -> list[str]:
+    """Where the thumbnails of the picture `name` (its path below the source folder) belong, in the order of kinds()."""
     stem = name if config["keep_extension"] else os.path.splitext(name)[0]
-    kinds = itertools.product(config["sizes"], config["format"])
-    return [below(config["output"], f"{size}/{stem}{FORMATS[format][0]}") for size, format in kinds]
+    return [below(config["output"], f"{size}/{stem}{FORMATS[format].extension}") for size, _, format in kinds(config)]
 
 
 def below(folder: str, name: str) -> str:
@@ -432,13 +795,10 @@ def make_as_set(source: str, paths: Iterable[str], config: Mapping) -> list[str]
 
     Returns and raises what make_thumbnails() does.
     """
-    kinds = itertools.product(config["sizes"].values(), config["format"])
     return make_thumbnails(
         source,
-        [Thumbnail(path, size, format) for path, (size, format) in zip(paths, kinds, strict=True)],
-        quality=config["quality"],
-        background=config["background"],
-        max_pixels=config["max_pixels"],
+        [Thumbnail(path, size, format) for path, (_, size, format) in zip(paths, kinds(config), strict=True)],
+        **{setting: config[setting] for setting in PICTURE_SETTINGS},
     )
 
 
@@ -449,6 +809,7 @@ def run_job(snakemake) -> None:
     name, _ = snakemake.params.picture
     location = below(config["source"], name)
     paths = list(snakemake.output)
+    remove(snakemake.log[0])  # an earlier run's: what it says may not be true any more
     stand_ins = []
     if paths[0].startswith(ODD_NAMES):
         stand_ins, paths = paths, thumbnail_paths(name, config)

@@ -1,13 +1,14 @@
 """The recipe: which settings are part of it, and which pictures a change of it affects."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from scripts.recipe import Facts, digest, ingredients, read_facts, same_result
+from scripts.recipe import PICTURE_SCRIPTS, Facts, digest, ingredients, read_facts, same_result
 from scripts.settings import load_validator, read_settings
 from tests.conftest import REPOSITORY
 
@@ -44,6 +45,20 @@ def recipe_of(config: dict, folder: Path = REPOSITORY) -> str:
         {"quality": {"jpeg": 71}},
         {"quality": {"jpeg": 70, "webp": 81}},
         {"background": "#fffffe"},
+        {"linear": True},
+        {"animated": True},
+        {"damaged": "make"},
+        *(
+            {"sizes": {**BASE["sizes"], "small": {**SIZE, **more}}}
+            for more in (
+                {"focus": "top"},
+                {"trim": True},
+                {"trim_tolerance": 11},
+                {"margin": 1},
+                {"sharpen": 30},
+                {"format": "png"},
+            )
+        ),
     ],
     ids=str,
 )
@@ -67,6 +82,7 @@ def test_recipe_changes_with_what_changes_pixels(change):
         {"sizes": {"small": {**SIZE, "fit": "contain", "enlarge": "false"}, "large": BASE["sizes"]["large"]}},
         {"sizes": {"small": {"height": "10", "width": "20"}, "large": BASE["sizes"]["large"], "off": None}},
         {"sizes": dict(reversed(BASE["sizes"].items()))},
+        {"sizes": {name: {**size, "format": ["jpeg", "webp"]} for name, size in BASE["sizes"].items()}},
     ],
     ids=str,
 )
@@ -81,14 +97,25 @@ def test_recipe_is_one_plain_word():
     assert 16 <= len(recipe_of(BASE)) <= 64
 
 
-def test_recipe_follows_the_scripts_content_and_not_its_date(tmp_path):
+@pytest.mark.parametrize("name", PICTURE_SCRIPTS)
+def test_recipe_follows_the_scripts_content_and_not_its_date(tmp_path, name):
     """A fresh checkout of the same version redoes nothing."""
     (tmp_path / "scripts").mkdir()
-    script = Path(shutil.copyfile(REPOSITORY / "scripts/thumbnail.py", tmp_path / "scripts/thumbnail.py"))
-    os.utime(script, (1, 1))
+    for each in PICTURE_SCRIPTS:
+        script = Path(shutil.copyfile(REPOSITORY / "scripts" / each, tmp_path / "scripts" / each))
+        os.utime(script, (1, 1))
     assert recipe_of(BASE, tmp_path) == recipe_of(BASE)
+    script = tmp_path / "scripts" / name
     script.write_bytes(script.read_bytes() + b"\n")
     assert recipe_of(BASE, tmp_path) != recipe_of(BASE)
+
+
+def test_every_script_that_makes_pictures_counts():
+    """What the picture script imports of its siblings is in the list."""
+    source = (REPOSITORY / "scripts/thumbnail.py").read_text()
+    siblings = set(re.findall(r"^ *import (\w+)$|^ *from scripts import (\w+)$", source, re.MULTILINE))
+    siblings = {name for pair in siblings for name in pair if (REPOSITORY / "scripts" / f"{name}.py").exists()}
+    assert {"thumbnail.py", *(f"{name}.py" for name in siblings)} == set(PICTURE_SCRIPTS)
 
 
 def test_recipe_follows_pillows_version(monkeypatch):
@@ -121,6 +148,7 @@ def same(before: dict, after: dict, facts: Facts | None = None) -> bool | None:
         ({}, {"format": ["webp"]}),
         ({}, {"format": "webp", "quality": {"jpeg": 1}}),
         ({"background": "white"}, {"background": "#ffffff"}),
+        ({}, {"damaged": "make"}),
         ({}, {"source": "elsewhere", "keep_extension": True, "max_pixels": 5}),
     ],
     ids=str,
@@ -138,6 +166,10 @@ def test_what_affects_no_picture(before, after):
         ({}, {"quality": {"jpeg": 71}}),
         ({}, {"quality": {"jpeg": 70, "webp": 20}}),
         ({}, {"sizes": {"tiny": SIZE}}),
+        ({"damaged": "make"}, {"damaged": "refuse"}),
+        ({}, {"linear": True}),
+        ({"sizes": {"small": SIZE}}, {"sizes": {"small": {**SIZE, "focus": "top"}}}),
+        ({"sizes": {"small": {**SIZE, "trim": True}}}, {"sizes": {"small": {**SIZE, "trim": True, "width": 30}}}),
     ],
     ids=str,
 )

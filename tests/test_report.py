@@ -8,6 +8,7 @@ from scripts.report import (
     effort,
     forecast,
     read_failures,
+    read_notes,
     remove_idle_logs,
     summary,
     update_failures,
@@ -42,7 +43,7 @@ def test_the_summary_shows_twenty_failures_and_counts_the_rest():
 
 
 def test_the_summary_tells_what_it_took():
-    assert summary(3, 0, {"x.jpg": "damaged"}, "9 s").splitlines()[:3] == [
+    assert summary(3, 0, {"x.jpg": "damaged"}, effort="9 s").splitlines()[:3] == [
         "thumbmill: 3 made, 0 up to date, 1 failed",
         "  9 s",
         "  x.jpg: damaged",
@@ -83,3 +84,19 @@ def test_idle_logs_are_removed_and_nothing_else(tmp_path):
         (logs / name).write_text(content)
     remove_idle_logs(str(logs), {"empty", "sub/empty", "speaks"})
     assert sorted(str(path.relative_to(logs)) for path in logs.rglob("*")) == ["notes.txt", "speaks.log"]
+
+
+def test_the_summary_counts_the_warnings():
+    assert summary(3, 0, {}).splitlines() == ["thumbmill: 3 made, 0 up to date, 0 failed"]
+    assert summary(3, 0, {}, 1).splitlines()[1] == (
+        "  1 thumbnail has a warning, of a picture with something wrong: logs/warnings.tsv"
+    )
+    assert summary(3, 0, {}, 1_200).splitlines()[1].startswith("  1,200 thumbnails have a warning")
+
+
+def test_notes_are_read_from_the_logs_of_the_catalogue(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.log").write_text("first\nsecond\n")
+    (tmp_path / "sub/b.jpg.log").write_text("third\n")
+    (tmp_path / "gone.log").write_text("old\n")
+    assert read_notes(str(tmp_path), {"a", "sub/b.jpg", "c"}) == {"a": "first; second", "sub/b.jpg": "third"}

@@ -8,11 +8,21 @@ import pytest
 import yaml
 
 from scripts.settings import SettingsError, load_validator, read_settings
-from scripts.thumbnail import Thumbnail, make_thumbnails
+from scripts.thumbnail import Thumbnail, make_thumbnails, place
 
 REPOSITORY = Path(__file__).parent.parent
 VALIDATOR = load_validator(str(REPOSITORY))
 SIZE = {"width": 20, "height": 10}
+SIZE_DEFAULTS = {
+    "fit": "contain",
+    "enlarge": False,
+    "focus": "center",
+    "trim": False,
+    "trim_tolerance": 10,
+    "margin": 0,
+    "sharpen": 0,
+    "format": ["jpeg"],
+}
 
 
 @pytest.fixture(autouse=True)
@@ -47,12 +57,16 @@ def test_nothing_set_is_all_defaults():
     assert read({}) == {
         "source": "images",
         "output": "thumbnails",
-        "sizes": {"thumb": {"width": 256, "height": 256, "fit": "contain", "enlarge": False}},
+        "sizes": {"thumb": {"width": 256, "height": 256, **SIZE_DEFAULTS}},
         "format": ["jpeg"],
         "quality": {"jpeg": 80, "webp": 80, "avif": 65},
         "background": "#ffffff",
         "max_pixels": 200_000_000,
         "keep_extension": False,
+        "linear": False,
+        "animated": False,
+        "damaged": "refuse",
+        "placeholder": "none",
         "leave_out": True,
         "remove_more_than_a_fifth": False,
     }
@@ -76,8 +90,8 @@ def test_group_that_is_given_in_part_is_completed():
     """In sizes and in quality."""
     settings = read({"sizes": {"a": SIZE, "b": {**SIZE, "fit": "pad"}}, "quality": {"webp": 50}})
     assert settings["sizes"] == {
-        "a": {**SIZE, "fit": "contain", "enlarge": False},
-        "b": {**SIZE, "fit": "pad", "enlarge": False},
+        "a": {**SIZE, **SIZE_DEFAULTS},
+        "b": {**SIZE, **SIZE_DEFAULTS, "fit": "pad"},
     }
     assert settings["quality"] == {"jpeg": 80, "webp": 50, "avif": 65}
 
@@ -100,6 +114,22 @@ def test_sizes_keep_their_order():
 def test_format_is_one_or_a_list(given, expected):
     """In the order that was given."""
     assert read({"format": given})["format"] == expected
+
+
+def test_size_has_the_formats_of_all_unless_it_names_its_own():
+    """One, or a list."""
+    sizes = {"a": SIZE, "b": {**SIZE, "format": "png"}, "c": {**SIZE, "format": ["avif", "jpeg"]}}
+    settings = read({"sizes": sizes, "format": ["webp", "jpeg"]})
+    assert [size["format"] for size in settings["sizes"].values()] == [["webp", "jpeg"], ["png"], ["avif", "jpeg"]]
+
+
+@pytest.mark.parametrize(
+    "focus", ["center", "top", "bottom", "left", "right", "top-left", "bottom-right", "0% 0%", "50% 20%", "100% 100%"]
+)
+def test_focus_is_a_name_or_a_point(focus):
+    """And each is understood where thumbnails are made."""
+    size = read({"sizes": {"a": {**SIZE, "focus": focus}}})["sizes"]["a"]
+    assert place((0, 0, 100, 100), (50, 50), size["focus"])[2] <= 100
 
 
 @pytest.mark.parametrize(
@@ -181,7 +211,25 @@ def test_whole_number_with_a_point_makes_a_thumbnail(tmp_path):
         ({"sizes": {"a": {"width": 1}}}, ["sizes.a", "height", "width"]),
         ({"sizes": {"a": {}}}, ["sizes.a", "width", "height"]),
         ({"sizes": {"a": {**SIZE, "heigth": 3}}}, ["sizes.a", "'heigth'", "'height'"]),
-        ({"sizes": {"a": {**SIZE, "zoom": 3}}}, ["sizes.a", "'zoom'", "width, height, fit, enlarge"]),
+        ({"sizes": {"a": {**SIZE, "zoom": 3}}}, ["sizes.a", "'zoom'", "width, height, fit, enlarge, focus, trim"]),
+        ({"sizes": {"a": {**SIZE, "focus": "middle"}}}, ["sizes.a.focus", "'middle'", "center", "top-left", "50% 20%"]),
+        ({"sizes": {"a": {**SIZE, "focus": "101% 0%"}}}, ["sizes.a.focus", "'101% 0%'", "percent"]),
+        ({"sizes": {"a": {**SIZE, "focus": "left-top"}}}, ["sizes.a.focus", "'left-top'", "percent"]),
+        ({"sizes": {"a": {**SIZE, "focus": "50%"}}}, ["sizes.a.focus", "'50%'", "percent"]),
+        ({"sizes": {"a": {**SIZE, "focus": "top\n"}}}, ["sizes.a.focus", "'top\\n'", "percent"]),
+        ({"sizes": {"a": {**SIZE, "focus": [1, 2]}}}, ["sizes.a.focus", "[1, 2]", "text"]),
+        ({"sizes": {"a": {**SIZE, "trim": 5}}}, ["sizes.a.trim", "5", "true or false"]),
+        ({"sizes": {"a": {**SIZE, "trim_tolerance": 255}}}, ["sizes.a.trim_tolerance", "255", "at most 254"]),
+        ({"sizes": {"a": {**SIZE, "margin": -1}}}, ["sizes.a.margin", "-1", "at least 0"]),
+        ({"sizes": {"a": {**SIZE, "margin": "5%"}}}, ["sizes.a.margin", "'5%'", "whole number"]),
+        ({"sizes": {"a": {**SIZE, "sharpen": 301}}}, ["sizes.a.sharpen", "301", "at most 300"]),
+        ({"sizes": {"a": {**SIZE, "format": "gif"}}}, ["sizes.a.format", "'gif'", "jpeg, png, webp, avif"]),
+        ({"sizes": {"a": {**SIZE, "format": []}}}, ["sizes.a.format", "[]", "at least one"]),
+        ({"sizes": {"a": {**SIZE, "format": 5}}}, ["sizes.a.format", "5", "list"]),
+        ({"linear": "yes"}, ["linear", "'yes'", "true or false"]),
+        ({"animated": 1}, ["animated", "1", "true or false"]),
+        ({"damaged": "keep"}, ["damaged", "'keep'", "refuse, make"]),
+        ({"damaged": None}, ["damaged", "None", "refuse, make"]),
         ({"sizes": {"a": "256x256"}}, ["sizes.a", "'256x256'", "group"]),
         ({"sizes": {"a": 256}}, ["sizes.a", "256", "group"]),
         ({"sizes": {}}, ["sizes", "at least one"]),

@@ -125,7 +125,7 @@ def test_a_fresh_checkout_redoes_nothing_and_another_script_everything(small_sho
     small_shop.workflow = copy_workflow(tmp_path / "checkout")
     assert small_shop.run().jobs == set()
     script = small_shop.workflow / "scripts/thumbnail.py"
-    script.write_text(script.read_text().replace("REDUCING_GAP = 2.0", "REDUCING_GAP = 3.0"))
+    script.write_text(script.read_text().replace("ENOUGH_FOR_CUBIC = 2.0", "ENOUGH_FOR_CUBIC = 3.0"))
     assert small_shop.run().jobs == ALL
 
 
@@ -285,6 +285,23 @@ def test_odd_names(shop):
     assert shop.files("thumbnails/thumb") == set(ODD_NAMES) - {"{}.jpg"}
 
 
+def test_odd_names_are_made_in_another_place_too(shop, tmp_path_factory):
+    shop.picture("{x}.jpg")
+    shop.run()
+    assert len(shop.run("--config", "output=elsewhere").jobs) == 1
+    assert shop.files("elsewhere") == {"thumb/{x}.jpg"}
+    assert len(shop.run("--config", "keep_extension=true").jobs) == 1
+    assert shop.files() == {"thumb/{x}.jpg", "thumb/{x}.jpg.jpg"}
+    assert shop.run().jobs == set()
+
+    copy = tmp_path_factory.mktemp("copy") / "shop"
+    shutil.copytree(shop.folder, copy, symlinks=True)
+    shop.folder = copy
+    shop.thumbnail("{x}.jpg").unlink()
+    assert len(shop.run().jobs) == 1  # though the link in the copy leads to the original's thumbnail
+    assert shop.thumbnail("{x}.jpg").exists()
+
+
 def test_the_output_folder_may_lie_inside_the_source_folder(small_shop):
     for expected in ("3 made, 0 up to date", "0 made, 3 up to date"):
         run = small_shop.run("--config", "output=images/small")
@@ -370,3 +387,50 @@ def test_an_interrupted_run_goes_on_without_a_flag(shop, stop, redone_at_most):
     assert {f"{name}.jpg" for name in names} <= shop.files("thumbnails/thumb")
     redone = run.jobs & {name.removesuffix(".jpg") for name in made}
     assert len(redone) <= redone_at_most
+
+
+def test_readable_pictures_with_something_wrong_are_made_and_listed(small_shop):
+    """Until they are mended; a truncated one fails, or is made and listed by a setting."""
+    sound = (small_shop.folder / "images/a.jpg").read_bytes()
+    (small_shop.folder / "images/a.jpg").write_bytes(sound + b"x" * 7)
+    large = Image.effect_noise((300, 200), 60).convert("RGB")
+    large.save(small_shop.folder / "images/cut.jpg")
+    whole = (small_shop.folder / "images/cut.jpg").read_bytes()
+    (small_shop.folder / "images/cut.jpg").write_bytes(whole[: len(whole) // 2])
+
+    def warnings() -> dict[str, str]:
+        header, *lines = (small_shop.folder / "logs/warnings.tsv").read_text().splitlines()
+        assert header == "source\twarning"
+        return dict(line.split("\t") for line in lines)
+
+    run = small_shop.run()
+    assert run.code == 1
+    assert list(small_shop.failures()) == ["images/cut.jpg"]
+    assert warnings() == {"images/a.jpg": "7 bytes behind its end are no part of the picture"}
+    assert "1 thumbnail has a warning" in run.last_lines[-1]
+
+    run = small_shop.run("--config", "damaged=make")
+    assert (run.code, small_shop.failures()) == (0, {})
+    assert list(warnings()) == ["images/a.jpg", "images/cut.jpg"]
+    assert "truncated" in warnings()["images/cut.jpg"]
+
+    assert small_shop.run("--config", "damaged=make").jobs == set()
+    assert len(warnings()) == 2  # still wrong with them
+
+    (small_shop.folder / "images/a.jpg").write_bytes(sound)
+    (small_shop.folder / "images/cut.jpg").write_bytes(whole)
+    run = small_shop.run("--config", "damaged=make")
+    assert not (small_shop.folder / "logs/warnings.tsv").exists()
+    assert len(run.last_lines) == 1
+
+
+def test_sizes_in_formats_of_their_own(small_shop):
+    """All from one job, each where it belongs."""
+    wide = "{width: 20, height: 20, format: [webp, jpeg]}"
+    square = "{width: 9, height: 9, fit: cover, focus: 50% 20%}"
+    settings = ("--config", f"sizes={{a: {wide}, b: {square}}}")
+    small_shop.run(*settings)
+    expected = {f"a/{name}.{extension}" for name in ("a", "b", "sub/c") for extension in ("webp", "jpg")}
+    expected |= {"b/a.jpg", "b/b.jpg", "b/sub/c.jpg"}
+    assert expected <= small_shop.files() <= expected | THUMBNAILS
+    assert small_shop.run(*settings).jobs == set()

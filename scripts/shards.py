@@ -1,0 +1,245 @@
+"""Shards: a catalogue made by several Snakemake runs at once, each with warm workers, on one machine or many.
+
+The submitting run divides what is to be made among shards, of which each is one job of the rule `shard`: a Snakemake
+run of its own, which knows nothing but its own pictures. A folder for each run (RUNS/<run>/) holds what its shards need
+and what they tell; when the submitting run ends, it adds that up and removes the folder.
+"""
+
+import fcntl
+import json
+import os
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from scripts.catalogue import Catalogue, Picture, list_catalogue
+from scripts.history import FOLDER, History, places, write_history
+from scripts.recipe import ingredients
+from scripts.settings import load_validator, read_settings
+from scripts.snakemake_run import made_since
+from scripts.thumbnail import below, remove, write_whole
+
+RUNS = os.path.join(FOLDER, "shards")
+CURRENT = os.path.join(RUNS, "current")  # names the run whose shards may work
+AT_WORK = os.path.join(RUNS, "at-work.lock")  # each working shard holds a share of it
+SUBMITTING = os.path.join(RUNS, "submitting.lock")  # held by the run that submits shards
+PATTERN = os.path.join(RUNS, "{run}", "{number}.json")  # what a shard tells at its end
+LOG = "logs/shards/{run}-{number}.log"
+ENDED_LOG = "logs/shards/{run}.log"
+ALL_ENDED = os.path.join(RUNS, "{run}", "ended")
+
+
+class ShardError(Exception):
+    """Shards cannot be made, or did not make everything; the message says why, and what to do."""
+
+
+class Told(NamedTuple):
+    """What a shard tells at its end of its pictures, each by what Snakemake calls it."""
+
+    made: list[str]
+    current: dict[str, bool]  # and whether thumbmill made their thumbnails
+    missing: dict[str, str]  # and why
+
+
+class Shards:
+    """The shards of one submitting run."""
+
+    def __init__(self, catalogue: Catalogue, history: History):
+        self.catalogue = catalogue
+        self.history = history
+        self.run = ""
+        self.pictures: list[str] = []  # by what Snakemake calls them
+        self.number = 0
+        self.locks: list = []
+
+    def divide(self, pictures: Iterable[str], largest: int, arguments: str, dryrun: bool) -> list[str]:
+        """Divide `pictures` among as few shards as have at most `largest` each; returns what the DAG is to ask for.
+
+        Neighbours in the catalogue stay together. Unless this is a `dryrun`, waits until shards of an earlier run that
+        still work have ended, and writes what each shard needs; `arguments` are added to each shard's command line.
+
+        Raises ShardError if another run is submitting shards at this moment.
+        """
+        self.pictures = list(pictures)
+        self.number = -(-len(self.pictures) // largest)
+        self.run = f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
+        if not dryrun:
+            self.locks.append(become_current(self.run))
+            each = -(-len(self.pictures) // self.number)
+            for number in range(self.number):
+                self.write(number, self.pictures[number * each : (number + 1) * each], arguments)
+        return [ALL_ENDED.format(run=self.run)]
+
+    def write(self, number: int, pictures: list[str], arguments: str) -> None:
+        """Write what a shard of these pictures needs."""
+        folder = os.path.join(RUNS, self.run, str(number))
+        os.makedirs(folder)
+        names = [self.catalogue.pictures[wildcard].name for wildcard in pictures]
+        known = self.history.known
+        subset = known._replace(
+            places=places(self.history.settings),
+            pictures={name: known.pictures[name] for name in names if name in known.pictures},
+            strays={},
+            folders=[],
+        )
+        write_history(os.path.join(folder, "history.json"), subset)
+        content = {"settings": self.history.settings, "names": names}
+        write_whole(os.path.join(folder, "shard.json"), json.dumps(content).encode())
+        write_whole(os.path.join(folder, "arguments"), arguments.encode())
+
+    def outcomes(self) -> list[str]:
+        """The files that the shards write at their end."""
+        return [PATTERN.format(run=self.run, number=number) for number in range(self.number)]
+
+    def outcomes_of(self, wildcards) -> list[str]:
+        """Those of the run `wildcards.run`: also in the process of a single job, which has divided nothing."""
+        if wildcards.run == self.run:
+            return self.outcomes()
+        folder = os.path.join(RUNS, wildcards.run)
+        numbers = [entry.name for entry in os.scandir(folder) if entry.is_dir()]
+        return [PATTERN.format(run=wildcards.run, number=number) for number in numbers]
+
+    def made_untold(self, told: Told, start: float) -> list[str]:
+        """The pictures of shards that did not tell, whose thumbnails were made since `start` all the same."""
+        silent = {*self.pictures} - {*told.made, *told.current, *told.missing}
+        return [picture for picture in silent if made_since(self.catalogue.outputs(picture), start)]
+
+    def remove(self) -> None:
+        """Remove the run's folder, and the logs of those shards that have told how they ended."""
+        for number, outcome in enumerate(self.outcomes()):
+            if os.path.exists(outcome):
+                remove(LOG.format(run=self.run, number=number))
+        if self.run:
+            remove(ENDED_LOG.format(run=self.run))
+            shutil.rmtree(os.path.join(RUNS, self.run), ignore_errors=True)
+
+
+def become_current(run: str):
+    """Make `run` the one whose shards may work, and wait for shards of another that still do.
+
+    Returns a file that must stay open as long as this run submits. Raises ShardError if another run does.
+    """
+    os.makedirs(RUNS, exist_ok=True)
+    submitting = open(SUBMITTING, "w")  # noqa: SIM115 - kept open: closing it gives up the lock
+    try:
+        fcntl.flock(submitting, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ShardError("another run is making shards of this catalogue: wait until it has ended") from None
+    write_whole(CURRENT, run.encode())
+    with open(AT_WORK, "w") as at_work:
+        try:
+            fcntl.flock(at_work, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("thumbmill: waiting for shards of an earlier run that are still at work", file=sys.stderr, flush=True)
+            fcntl.flock(at_work, fcntl.LOCK_EX)
+    return submitting
+
+
+def begin_work(folder: str) -> list:
+    """What a shard does first. Returns files that must stay open as long as it works.
+
+    Raises ShardError if its run is no longer the current one: a job that waited in a queue until after its submitter
+    was killed must not make what a later run's shards make.
+    """
+    at_work = open(AT_WORK)  # noqa: SIM115 - kept open: closing it gives up the lock
+    fcntl.flock(at_work, fcntl.LOCK_SH)
+    with open(CURRENT) as file:
+        current = file.read()
+    run = os.path.basename(os.path.dirname(folder))
+    if run != current:
+        raise ShardError(f"this shard belongs to run {run}, and {current} has taken over: nothing is made")
+    # An earlier attempt may still work, where its node was only thought to be dead.
+    own = open(os.path.join(folder, "lock"), "w")  # noqa: SIM115
+    fcntl.flock(own, fcntl.LOCK_EX)
+    return [at_work, own]
+
+
+def read_shard(folder: str) -> dict:
+    """What write() wrote for a shard: its settings and the names of its pictures."""
+    with open(os.path.join(folder, "shard.json"), encoding="ascii") as file:
+        return json.load(file)
+
+
+def list_shard(names: Iterable[str], settings: Mapping) -> Catalogue:
+    """The catalogue of a shard: its own pictures, as they are now."""
+    pictures = []
+    for name in names:
+        path = below(settings["source"], name)
+        try:
+            status = os.stat(path)
+            time = max(status.st_mtime_ns, os.lstat(path).st_mtime_ns)
+        except OSError:
+            pictures.append(Picture(name, 0, readable=False))
+            continue
+        pictures.append(Picture(name, status.st_size, os.access(path, os.R_OK) and not name.endswith("/"), time))
+    return Catalogue(pictures, settings)
+
+
+def tell(folder: str, told: Told) -> None:
+    """Write what a shard tells at its end. Raises OSError."""
+    write_whole(f"{folder}.json", json.dumps(told).encode())
+
+
+def shard_command(workflow) -> str:
+    """The shell command of a shard's job, but for what follows from its wildcards.
+
+    Without Snakemake's locks: those of a node that died would have to be removed by hand, and a run that ends removes
+    those of all others (Snakemake 9.27, `FilePersistence._delete_locks`). Without a profile of the user's, which may
+    say that jobs go to the cluster.
+    """
+    profile = os.path.join(workflow.basedir, "profiles", "default")
+    words = [sys.executable, "-m", "snakemake", "--snakefile", workflow.main_snakefile, "--workflow-profile", profile]
+    return shlex.join([*words, "--profile", "none", "--nolock"])
+
+
+def open_catalogue(config: Mapping, workflow_folder: str) -> tuple[dict, Catalogue, History]:
+    """The settings, the catalogue and its history: of the whole, or of the shard that `config["shard_folder"]` names.
+
+    Raises SettingsError, CatalogueError, ShardError.
+    """
+    folder = config.get("shard_folder")
+    if not folder:
+        settings = read_settings(config, load_validator(workflow_folder))
+        catalogue = Catalogue([], settings) if serves_shards_only(sys.argv) else list_catalogue(settings)
+        return settings, catalogue, History(catalogue, ingredients(settings, workflow_folder))
+    at_work = begin_work(folder)
+    shard = read_shard(folder)
+    catalogue = list_shard(shard["names"], shard["settings"])
+    history = History(catalogue, ingredients(shard["settings"], workflow_folder), folder)
+    history.at_work = at_work
+    return shard["settings"], catalogue, history
+
+
+def read_told(outcomes: Iterable[str]) -> Told:
+    """What the shards that ended well tell together, from the files that they wrote."""
+    together = Told([], {}, {})
+    for path in outcomes:
+        try:
+            with open(path, encoding="ascii") as file:
+                told = Told(*json.load(file))
+        except (OSError, ValueError, TypeError):
+            continue  # it did not end well: Snakemake says so
+        together.made.extend(told.made)
+        together.current.update(told.current)
+        together.missing.update(told.missing)
+    return together
+
+
+def serves_shards_only(arguments: list[str]) -> bool:
+    """Whether a Snakemake with these command line `arguments` runs a single job of a rule about shards.
+
+    An executor starts one or two for each shard. They need not list the catalogue.
+    """
+    if "--target-jobs" not in arguments:
+        return False
+    job = arguments[arguments.index("--target-jobs") + 1]
+    return job.startswith(("shard:", "shards_ended:"))
+
+
+def check_all_made(outcomes: Iterable[str]) -> None:
+    """Raises ShardError if the shards that wrote the files `outcomes` did not make all that they were to make."""
+    if missing := read_told(outcomes).missing:
+        raise ShardError(f"{len(missing):,} pictures have no thumbnail: the summary below says why")
