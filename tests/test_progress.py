@@ -165,7 +165,7 @@ def test_what_is_printed_goes_where_it_is_meant_to(workflow):
 
 @pytest.mark.slow
 def test_ctrl_c_leaves_the_terminal_as_it_was(workflow):
-    code, text = in_terminal(command(), workflow, columns=80, interrupt_at="3/30")
+    code, text = in_terminal(command(), workflow, columns=80, interrupt_at=" left")
     assert code != 0
     assert "Terminating processes on user request" in text
     assert text.rfind("\x1b[?25h") > text.rfind("\x1b[?25l"), "the cursor is shown"
