@@ -22,19 +22,19 @@ COLUMNS = (
     "width",
     "height",
     "bytes",
-    "placeholder",
+    "blurhash",
 )
 
 
 def make_manifest(catalogue: Catalogue, history: History, paths: Iterable[str]) -> None:
     """Write the manifest as JSON and CSV to two `paths`. Raises OSError."""
     json_path, csv_path = paths
-    items = [item for item in take_inventory(catalogue) if item.thumbs]
-    write_whole(json_path, as_json(items, catalogue.settings))
-    write_whole(csv_path, as_csv(items, catalogue.settings))
+    told = [entry(item, catalogue.settings) for item in take_inventory(catalogue) if item.thumbs]
+    write_whole(json_path, as_json(told))
+    write_whole(csv_path, as_csv(told))
     note_state("manifest", catalogue, history)
-    count = sum(len(item.thumbs) for item in items)
-    print(f"thumbmill: {len(items):,} pictures, {count:,} thumbnails in {json_path} and {csv_path}")
+    count = sum(len(picture["thumbnails"]) for picture in told)
+    print(f"thumbmill: {len(told):,} pictures, {count:,} thumbnails in {json_path} and {csv_path}")
 
 
 def entry(item: Item, settings: Mapping) -> dict:
@@ -60,7 +60,7 @@ def entry(item: Item, settings: Mapping) -> dict:
         "srcset": {format: srcset(thumbnails, format) for format in formats},
     }
     placeholder = next((thumb.placeholder for thumb in item.thumbs if thumb.placeholder), "")
-    return result | ({settings["placeholder"]: placeholder} if placeholder else {})
+    return result | ({"blurhash": placeholder} if placeholder else {})
 
 
 def srcset(thumbnails: Iterable[Mapping], format: str) -> str:
@@ -72,20 +72,20 @@ def srcset(thumbnails: Iterable[Mapping], format: str) -> str:
     return ", ".join(f"{url} {width}w" for width, url in sorted(by_width.items()))
 
 
-def as_json(items: Iterable[Item], settings: Mapping) -> bytes:
+def as_json(told: Iterable[Mapping]) -> bytes:
     """The manifest as JSON: an object for each picture, one a line."""
-    lines = ",\n".join(json.dumps(entry(item, settings), ensure_ascii=False) for item in items)
+    lines = ",\n".join(json.dumps(picture, ensure_ascii=False) for picture in told)
     return f"[\n{lines}\n]\n".encode()
 
 
-def as_csv(items: Iterable[Item], settings: Mapping) -> bytes:
+def as_csv(told: Iterable[Mapping]) -> bytes:
     """The manifest as CSV: a line for each thumbnail."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for item in items:
-        source = printable(below(settings["source"], item.name))
-        for thumb, told in zip(item.thumbs, entry(item, settings)["thumbnails"], strict=True):
-            row = {**told, "source": source, "source_width": item.width, "source_height": item.height}
-            writer.writerow([{**row, "placeholder": thumb.placeholder}[column] for column in COLUMNS])
+    for picture in told:
+        for_all = (picture["source"], picture["width"], picture["height"])
+        for thumbnail in picture["thumbnails"]:
+            # A thumbnail has its columns in their order, and the picture's placeholder comes last.
+            writer.writerow([*for_all, *thumbnail.values(), picture.get("blurhash", "")])
     return text.getvalue().encode()

@@ -152,8 +152,20 @@ def test_narrow_terminal(workflow):
 
 
 @pytest.mark.slow
+def test_what_is_printed_goes_where_it_is_meant_to(workflow):
+    with (workflow / "Snakefile").open("a") as file:
+        file.write("import time\ntime.sleep(1.5)\nprint('x' * 300, flush=True)\ntime.sleep(0.7)\n")
+    line = " ".join(command("--summary"))
+    _, text = in_terminal(["sh", "-c", f"{line} > summary.txt"], workflow, columns=80)
+    assert "\x1b" in text, "the line with the status was there"
+    lines = (workflow / "summary.txt").read_text().splitlines()
+    assert lines[0] == "x" * 300
+    assert len(lines) == 32
+
+
+@pytest.mark.slow
 def test_ctrl_c_leaves_the_terminal_as_it_was(workflow):
-    code, text = in_terminal(command(), workflow, columns=80, interrupt_at="3/30")
+    code, text = in_terminal(command(), workflow, columns=80, interrupt_at=" left")
     assert code != 0
     assert "Terminating processes on user request" in text
     assert text.rfind("\x1b[?25h") > text.rfind("\x1b[?25l"), "the cursor is shown"

@@ -24,6 +24,10 @@ class Bar:
             transient=True,
             get_renderable=self._line,
             vertical_overflow="crop",
+            # What is printed is not for this terminal alone: it may go to a file (snakemake --summary > file), and must
+            # not be broken into lines as wide as the terminal.
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
         self._live.start()
         # It hides the cursor, which would stay hidden if the process were killed.
