@@ -7,6 +7,7 @@ import sys
 import tempfile
 
 from scripts.catalogue import CatalogueError
+from scripts.object_storage import as_objects, input_objects
 from scripts.orphans import list_orphans, remove_orphans
 from scripts.plan import tell_plan
 from scripts.report import report
@@ -51,14 +52,14 @@ localrules:
 
 rule all:
     input:
-        every_thumbnail(workflow, catalogue, history, shards),
+        input_objects(every_thumbnail(workflow, catalogue, history, shards), storage),
 
 
 rule thumbnail:
     input:
-        as_input_function(catalogue.source),
+        as_input_function(input_objects(catalogue.source, storage)),
     output:
-        catalogue.patterns,
+        as_objects(catalogue.patterns, storage),
     log:
         "logs/thumbnail/{picture}.log",
     conda:
@@ -85,7 +86,7 @@ if catalogue.odd:
 
 rule retry:
     input:
-        every_failure(workflow, catalogue, history, shards),
+        input_objects(every_failure(workflow, catalogue, history, shards), storage),
 
 
 # Where a profile says how many pictures a shard holds (set-resources: shard: pictures=...), the catalogue is made by

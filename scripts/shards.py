@@ -15,8 +15,9 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from scripts.catalogue import Catalogue, Picture, list_catalogue
+from scripts.catalogue import Catalogue, CatalogueError, Picture, find_objects, list_catalogue
 from scripts.history import FOLDER, History, places, write_history
+from scripts.object_storage import StoreError, check, is_remote
 from scripts.recipe import ingredients
 from scripts.settings import load_validator, read_settings
 from scripts.snakemake_run import made_since
@@ -166,6 +167,9 @@ def read_shard(folder: str) -> dict:
 def list_shard(names: Iterable[str], settings: Mapping) -> Catalogue:
     """The catalogue of a shard: its own pictures, as they are now."""
     pictures = []
+    if is_remote(settings["source"]):
+        found = {picture.name: picture for picture in find_objects(settings["source"], [])}
+        return Catalogue([found.get(name) or Picture(name, 0, readable=False) for name in names], settings)
     for name in names:
         path = below(settings["source"], name)
         try:
@@ -203,6 +207,11 @@ def open_catalogue(config: Mapping, workflow_folder: str) -> tuple[dict, Catalog
     folder = config.get("shard_folder")
     if not folder:
         settings = read_settings(config, load_validator(workflow_folder))
+        if is_remote(settings["output"]):
+            try:
+                check(settings["output"])
+            except StoreError as error:
+                raise CatalogueError(str(error)) from error
         catalogue = Catalogue([], settings) if serves_shards_only(sys.argv) else list_catalogue(settings)
         return settings, catalogue, History(catalogue, ingredients(settings, workflow_folder))
     at_work = begin_work(folder)
