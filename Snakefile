@@ -10,6 +10,7 @@ from scripts.catalogue import CatalogueError
 from scripts.gallery import make_gallery
 from scripts.inventory import state_parameter
 from scripts.manifest import make_manifest
+from scripts.object_storage import as_objects, input_objects
 from scripts.orphans import list_orphans, remove_orphans
 from scripts.plan import tell_plan
 from scripts.report import report
@@ -40,7 +41,7 @@ except (SettingsError, CatalogueError, ShardError) as error:
     sys.exit(f"thumbmill: {error}")
 
 shards = Shards(catalogue, history)
-everything = every_thumbnail(workflow, catalogue, history, shards)
+everything = input_objects(every_thumbnail(workflow, catalogue, history, shards), storage)
 atexit.register(report, workflow, catalogue, history, shards, os.getcwd())
 remember_script_path(workflow)
 
@@ -65,9 +66,9 @@ rule all:
 
 rule thumbnail:
     input:
-        as_input_function(catalogue.source),
+        as_input_function(input_objects(catalogue.source, storage)),
     output:
-        catalogue.patterns,
+        as_objects(catalogue.patterns, storage),
     log:
         "logs/thumbnail/{picture}.log",
     conda:
@@ -94,7 +95,7 @@ if catalogue.odd:
 
 rule retry:
     input:
-        every_failure(workflow, catalogue, history, shards),
+        input_objects(every_failure(workflow, catalogue, history, shards), storage),
 
 
 # Where a profile says how many pictures a shard holds (set-resources: shard: pictures=...), the catalogue is made by

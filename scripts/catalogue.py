@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from scripts.object_storage import StoreError, is_remote, list_objects, percent, query, quote
 from scripts.status import Counter
 from scripts.thumbnail import FORMATS, ODD_NAMES, below, kinds, printable, thumbnail_paths
 
@@ -59,7 +60,15 @@ class Catalogue:
         self.identities_asked = Counter("finding out what is to be made")
         for picture in pictures:
             wildcard = stem(picture.name, settings["keep_extension"])
-            if not can_be_spoken(wildcard, settings):
+            if is_remote(settings["output"]):
+                wildcard = spoken(wildcard)
+            if can_be_spoken(wildcard, settings):
+                pass
+            elif is_remote(settings["output"]):
+                # No link can stand in there: its job fails, alone, and says so.
+                wildcard = hashlib.sha256(os.fsencode(picture.name)).hexdigest()[:32]
+                picture = picture._replace(readable=False)
+            else:
                 # Of the output folder too: its thumbnails stand in for no other folder's.
                 wildcard = hashlib.sha256(os.fsencode(below(settings["output"], wildcard))).hexdigest()[:32]
                 self.odd.add(wildcard)
@@ -88,10 +97,15 @@ class Catalogue:
         picture = self.pictures.get(wildcards.picture)
         if picture is None:
             # Not of this catalogue: Snakemake says that the input is missing, and for which thumbnail.
-            return [below(self.settings["source"], wildcards.picture)]
+            path = below(self.settings["source"], wildcards.picture)
+            return [query(path) if is_remote(path) else path]
         if not picture.readable:
             return []
         path = below(self.settings["source"], picture.name)
+        if is_remote(path):
+            return [query(path)]
+        if is_remote(self.settings["output"]) and not can_be_spoken(path, self.settings):
+            return [link_source(path, hashlib.sha256(os.fsencode(path)).hexdigest()[:32])]
         return [link_source(path, wildcards.picture) if wildcards.picture in self.odd else path]
 
     def identity(self, wildcards) -> tuple[str, int] | None:
@@ -127,12 +141,24 @@ class Catalogue:
 
 def patterns_of(folder: str, settings: Mapping) -> list[str]:
     """The paths of a picture's thumbnails below `folder`, with a wildcard for the picture."""
-    return thumbnail_paths("{picture}", {**settings, "output": folder, "keep_extension": True})
+    paths = thumbnail_paths("{picture}", {**settings, "output": folder, "keep_extension": True})
+    return [query(path).replace(quote("{picture}"), "{picture}") if is_remote(path) else path for path in paths]
 
 
 def stem(name: str, keep_extension: bool) -> str:
     """A picture's path without its extension, unless that is kept."""
     return name if keep_extension else os.path.splitext(name)[0]
+
+
+def spoken(wildcard: str) -> str:
+    """`wildcard` for the name of an object: with %XX for what Snakemake cannot write."""
+    wildcard = quote(wildcard)
+    if wildcard.endswith((" ", "/")) or REPEATED.search(wildcard):
+        try:
+            wildcard = wildcard[:-1] + percent(wildcard[-1])
+        except UnicodeEncodeError:  # it is not UTF-8, as an object's name must be
+            pass
+    return wildcard
 
 
 def can_be_spoken(wildcard: str, settings: Mapping) -> bool:
@@ -167,24 +193,33 @@ def list_catalogue(settings: Mapping) -> Catalogue:
     thumbnail.
     """
     source, output = settings["source"], settings["output"]
-    if not os.path.isdir(source):
+    left_out = [output, *(f"{output}/{size}" for size in settings["sizes"])]
+    if is_remote(source):
+        try:
+            pictures = sorted(counted(find_objects(source, left_out), source))
+        except StoreError as error:
+            raise CatalogueError(str(error)) from error
+    elif os.path.isdir(source):
+        pictures = sorted(counted(find_pictures(source, left_out), source))
+    else:
         raise CatalogueError(
             f"the source folder {source!r} does not exist (seen from {os.getcwd()!r}): "
             "create it, mount it, or set `source` in config.yaml"
         )
-    left_out = [output, *(os.path.join(output, size) for size in settings["sizes"])]
-    pictures = []
-    listed = Counter(f"listing {printable(source)}")
-    for picture in find_pictures(source, left_out):
-        pictures.append(picture)
-        listed.step()
-    pictures.sort()
     if not pictures:
         raise CatalogueError(
             f"no picture in the source folder {source!r}: none of its files ends in {' '.join(sorted(EXTENSIONS))}"
         )
     check_collisions(pictures, settings)
     return Catalogue(pictures, settings)
+
+
+def counted(pictures: Iterable[Picture], source: str) -> Iterator[Picture]:
+    """The same `pictures`; meanwhile it is said how many have been found."""
+    found = Counter(f"listing {printable(source)}")
+    for picture in pictures:
+        found.step()
+        yield picture
 
 
 def find_pictures(source: str, left_out: Iterable[str]) -> Iterator[Picture]:
@@ -229,6 +264,17 @@ def find_pictures(source: str, left_out: Iterable[str]) -> Iterator[Picture]:
                 if entry.is_symlink():
                     time = max(time, entry.stat(follow_symlinks=False).st_mtime_ns)
                 yield Picture(name, status.st_size, os.access(entry.path, os.R_OK), time)
+
+
+def find_objects(source: str, left_out: Iterable[str]) -> Iterator[Picture]:
+    """Every picture below `source` in object storage, in no particular order.
+
+    Not found: what is hidden (a part of its name starts with a dot), and the folders `left_out`. Raises StoreError.
+    """
+    inside = tuple(f"{folder}/".removeprefix(f"{source}/") for folder in left_out if folder.startswith(f"{source}/"))
+    for name, size, time in list_objects(source):
+        if os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith((".", *inside)) and "/." not in name:
+            yield Picture(name, size, True, time)
 
 
 def folder_id(status: os.stat_result) -> tuple[int, int]:

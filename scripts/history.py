@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from scripts.catalogue import Catalogue, Picture
+from scripts.object_storage import is_remote, list_files
 from scripts.recipe import digest, read_facts, same_result
 from scripts.thumbnail import below, thumbnail_paths, write_whole
 
@@ -73,6 +74,19 @@ class History:
         """What was known before this run."""
         return read_history(self.path, self.settings, tell=lambda text: print(text, file=sys.stderr))
 
+    @functools.cached_property
+    def objects(self) -> dict[str, list[int]]:
+        """What is in the output folder, where that is in object storage: path -> [time, size], from one listing."""
+        return list_files(self.settings["output"])
+
+    def stat(self, wildcard: str) -> list[list[int]] | None:
+        """[time, size] of each thumbnail of a picture, as stat_files() has it. Raises StoreError."""
+        if not is_remote(self.settings["output"]):
+            return stat_files(self.catalogue.outputs(wildcard))
+        paths = thumbnail_paths(self.catalogue.pictures[wildcard].name, self.settings)
+        files = [self.objects.get(path) for path in paths]
+        return None if None in files else files
+
     def leave_out(self) -> frozenset[str]:
         """The pictures, each by what Snakemake calls it, that this run need not ask the DAG about."""
         self.left_out = frozenset(wildcard for wildcard in self.catalogue.pictures if self.is_current(wildcard))
@@ -85,7 +99,7 @@ class History:
         if entry is None or not picture.readable or entry[0] != picture.bytes or entry[1] != picture.time:
             return False
         *_, recorded, valid, _, files = entry
-        if stat_files(self.catalogue.outputs(wildcard)) != files:
+        if self.stat(wildcard) != files:
             return False
         return valid == self.today or self.recipe_of(wildcard) == recorded
 
@@ -126,7 +140,8 @@ class History:
 
     def see_folders(self) -> None:
         """Remember which folders there are below the output folder, before this run makes others."""
-        self.folders_before = set(folders_below(self.settings["output"]))
+        if not is_remote(self.settings["output"]):  # which has no folders
+            self.folders_before = set(folders_below(self.settings["output"]))
 
     def update(
         self,
@@ -141,6 +156,8 @@ class History:
 
         Raises OSError.
         """
+        if made:
+            vars(self).pop("objects", None)  # this run has added some
         with locked(self.path):
             before = read_history(self.path, self.settings)  # another run may have ended meanwhile
             after = self.updated(before, set(made), current, seconds)
@@ -207,7 +224,7 @@ class History:
     def look(self, wildcard: str, before: Known, made_by_us: bool) -> Entry | None:
         """The entry of a picture whose thumbnails were just made, or found current; None if one is missing."""
         picture = self.catalogue.pictures[wildcard]
-        files = stat_files(self.catalogue.outputs(wildcard))
+        files = self.stat(wildcard)
         if files is None:
             return None
         # A source from the future: the DAG goes by its content, each time.

@@ -16,6 +16,7 @@ from PIL import Image
 
 from scripts.catalogue import Catalogue
 from scripts.history import FOLDER, History, history_path
+from scripts.object_storage import is_remote
 from scripts.recipe import read_facts
 from scripts.report import FAILURES, UNKNOWN, name_of, read_failures, read_reason
 from scripts.thumbnail import below, kinds, thumbnail_paths, write_whole
@@ -23,6 +24,10 @@ from scripts.thumbnail import below, kinds, thumbnail_paths, write_whole
 VERSION = 1  # of the file that is kept
 CELLS = (4, 3)  # of a BlurHash, across and down; as its authors advise
 BLUR_PIXELS = 32  # to which a thumbnail is scaled before
+
+
+class InventoryError(Exception):
+    """There can be no inventory; the message says why."""
 
 
 class Thumb(NamedTuple):
@@ -58,8 +63,12 @@ def take_inventory(catalogue: Catalogue, seconds_taken: Callable[[str], float | 
     """What there is of each picture of the catalogue, sorted by path.
 
     `seconds_taken` tells how long the job took that made a thumbnail (by what Snakemake calls it); without it that is
-    not asked. Raises OSError if the file that keeps what was read cannot be written.
+    not asked. Raises OSError if the file that keeps what was read cannot be written, InventoryError for object storage.
     """
+    if is_remote(catalogue.settings["source"]) or is_remote(catalogue.settings["output"]):
+        raise InventoryError(
+            "manifest and gallery are made of files, and here are objects in a store: they are left out"
+        )
     path = kept_path("inventory", catalogue.settings)
     kept = read_kept(path)
     before = kept.get("files", {}) if kept.get("placeholder") == catalogue.settings["placeholder"] else {}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from scripts.catalogue import Catalogue
 from scripts.history import History
+from scripts.object_storage import is_remote
 from scripts.report import SHOWN
 from scripts.thumbnail import printable, thumbnail_paths, write_lines
 
@@ -22,8 +23,15 @@ def find_orphans(history: History) -> dict[str, int]:
 
     Not among them is what somebody else put there or has changed, what is reached through a link, and what is a
     thumbnail of the catalogue under another name (where the file system knows no capitals).
+
+    Raises OrphansError if the output folder is in object storage.
     """
     output = history.settings["output"]
+    if is_remote(output):
+        raise OrphansError(
+            f"orphans in object storage ({output}) are neither found nor removed: thumbmill cannot tell there what it "
+            "made itself. Remove them with the store's own tools"
+        )
     found = {path: status for path, expected in history.strays().items() if (status := own(path, expected, output))}
     if found:
         wanted = identities(history.catalogue)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from scripts.catalogue import Catalogue
-from scripts.history import UNKNOWN, Entry, History, magnitude, stat_files
+from scripts.history import UNKNOWN, Entry, History, magnitude
+from scripts.object_storage import StoreError, is_remote, local_copy
 from scripts.report import FAILURES, STOPPED, duration, in_words, name_of, read_failures
 from scripts.thumbnail import PictureError, below, make_as_set, thumbnail_paths, write_lines
 
@@ -46,7 +47,7 @@ def judge(wildcard: str, catalogue: Catalogue, history: History, failures: Mappi
     if history.is_current(wildcard):
         return "current"
     picture = catalogue.pictures[wildcard]
-    files = stat_files(catalogue.outputs(wildcard))
+    files = history.stat(wildcard)
     if files is None:
         return "failed" if failures.get(name_of(catalogue, wildcard), STOPPED) != STOPPED else "new"
     newer = picture.time > min(time for time, _ in files)
@@ -56,7 +57,8 @@ def judge(wildcard: str, catalogue: Catalogue, history: History, failures: Mappi
     if picture.bytes != entry.bytes or history.recipe_of(wildcard) != entry.recorded:
         return "changed"
     if newer:
-        return "touched" if picture.bytes <= CHECKSUM_LIMIT else "changed"
+        compared = picture.bytes <= CHECKSUM_LIMIT and not is_remote(catalogue.settings["source"])
+        return "touched" if compared else "changed"
     return "current"
 
 
@@ -80,8 +82,9 @@ def try_out(names: Iterable[str], settings: Mapping) -> Cost:
         with tempfile.TemporaryDirectory() as folder:
             paths = [os.path.join(folder, str(number)) for number in range(len(thumbnail_paths(name, settings)))]
             try:
-                make_as_set(below(settings["source"], name), paths, settings)
-            except PictureError:
+                with local_copy(below(settings["source"], name)) as source:
+                    make_as_set(source, paths, settings)
+            except (PictureError, StoreError):
                 continue
             written += sum(map(os.path.getsize, paths))
             made += 1
@@ -112,14 +115,19 @@ def tell_plan(catalogue: Catalogue, history: History, log: str) -> None:
 def outlook(pictures: int, thumbnails: int, each: Cost, settings: Mapping) -> list[str]:
     """What making the `thumbnails` of each of so many `pictures` comes to, a line for each of files, time and room."""
     files, bytes = pictures * thumbnails, pictures * each.bytes
+    lines = [
+        f"  to be written: {files:,} thumbnails, {in_words(bytes)}",
+        f"  time: {duration(pictures * each.seconds)} ({each.measured})",
+    ]
+    if is_remote(settings["output"]):
+        return [*lines, "  room: unknown, in object storage"]
     # A thumbnail takes whole blocks, and so does Snakemake's record of it.
     disk = os.statvfs(existing(settings["output"]))
     needed = files * disk.f_frsize + sum_of_blocks(files, bytes, disk.f_frsize)
     free = disk.f_bavail * disk.f_frsize
     enough = needed <= free and (not disk.f_files or 2 * files <= disk.f_favail)
     return [
-        f"  to be written: {files:,} thumbnails, {in_words(bytes)}",
-        f"  time: {duration(pictures * each.seconds)} ({each.measured})",
+        *lines,
         f"  room: {in_words(needed)} needed, {in_words(free)} free" + ("" if enough else ": NOT ENOUGH"),
     ]
 

@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Mapping
 
 from scripts.catalogue import Catalogue
 from scripts.history import History, stat_files
+from scripts.object_storage import is_remote
 from scripts.shards import Shards, Told, read_told, tell
 from scripts.snakemake_run import Missing, judges_by_all, needed, outcome, recorded_as_made
 from scripts.thumbnail import below, printable, remove, write_whole
@@ -163,12 +164,12 @@ def effort(catalogue: Catalogue, made: Iterable[str], seconds: float) -> str:
     if not pictures:
         return ""
     read = sum(picture.bytes for picture in pictures)
-    written = sum(size for wildcard in made for _, size in stat_files(catalogue.outputs(wildcard)) or ())
     speed = len(pictures) / max(seconds, 0.001)
-    return (
-        f"{duration(seconds)}, {speed:,.{0 if speed >= 10 else 1}f} pictures/s, "
-        f"{in_words(read)} in, {in_words(written)} out"
-    )
+    told = f"{duration(seconds)}, {speed:,.{0 if speed >= 10 else 1}f} pictures/s, {in_words(read)} in"
+    if is_remote(catalogue.settings["output"]):
+        return told  # how large they are, the store would have to be asked
+    written = sum(size for wildcard in made for _, size in stat_files(catalogue.outputs(wildcard)) or ())
+    return f"{told}, {in_words(written)} out"
 
 
 def summary(made: int, current: int, missing: Mapping[str, str], warned: int = 0, effort: str = "") -> str:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 from PIL import ImageColor
 
+from scripts.object_storage import PLACE, REMOTE, is_remote
+
 NO_SIZE = (None, "null")  # the second is how --config passes it on
 
 COLOUR = "must be a colour: '#ffffff', or a name such as white"
@@ -55,13 +57,27 @@ def read_settings(config: Mapping, validator) -> dict:
     for size in settings["sizes"].values():
         size.setdefault("format", list(settings["format"]))
     for folder in ("source", "output"):
-        settings[folder] = os.path.normpath(settings[folder])
+        settings[folder] = plain_folder(folder, settings[folder])
     try:
         ImageColor.getrgb(settings["background"])
     except ValueError:
         raise SettingsError(f"background is {settings['background']!r}: {COLOUR}") from None
     check_folders(settings["source"], settings["output"], settings["sizes"])
     return settings
+
+
+def plain_folder(setting: str, folder: str) -> str:
+    """`folder`, the value of the `setting` source or output, in the shortest way. Raises SettingsError."""
+    if not is_remote(folder):
+        if folder.lower().startswith(("s3:", "gs://", "http://", "https://")):
+            raise SettingsError(f"{setting} is {folder!r}: must be a folder, or {REMOTE}<bucket>/<prefix>")
+        return os.path.normpath(folder)
+    if not PLACE.fullmatch(folder.rstrip("/")):
+        raise SettingsError(
+            f"{setting} is {folder!r}: must be {REMOTE}<bucket> or {REMOTE}<bucket>/<prefix>, "
+            "in which no part of the prefix is empty, . or .."
+        )
+    return folder.rstrip("/")
 
 
 def complete(value, schema: Mapping):
@@ -123,22 +139,29 @@ def check_folders(source: str, output: str, sizes: Mapping) -> None:
 
     Raises SettingsError.
     """
-    real_source, real_output = os.path.realpath(source), os.path.realpath(output)
+    if is_remote(source) != is_remote(output):
+        return
+    real_source, real_output = real(source), real(output)
     if real_source == real_output:
-        inside = os.path.join(output, "thumbnails")
+        inside = f"{output}/thumbnails"
         raise SettingsError(
             f"output is {output!r}, the source folder itself: thumbnails would be taken for sources. "
             f"Give them a folder of their own, for instance {inside!r}"
         )
     for size in sizes:
-        folder = os.path.realpath(os.path.join(output, size))
+        folder = real(f"{output}/{size}")
         if os.path.commonpath([folder, real_source]) in (folder, real_source) and not is_inside(
             real_output, real_source
         ):
             raise SettingsError(
-                f"sizes.{size} would be written to {os.path.join(output, size)!r}, among the sources in {source!r}: "
+                f"sizes.{size} would be written to {f'{output}/{size}'!r}, among the sources in {source!r}: "
                 "choose another name for the size, or another output folder"
             )
+
+
+def real(path: str) -> str:
+    """The absolute path without links; an object's with a slash in front, to be compared like one."""
+    return "/" + path.removeprefix(REMOTE) if is_remote(path) else os.path.realpath(path)
 
 
 def is_inside(path: str, folder: str) -> bool:

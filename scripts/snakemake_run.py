@@ -111,7 +111,7 @@ def outcome(workflow) -> Outcome:
             result.made.append(picture)
         elif not dag.needrun(job):
             result.current[picture] = job.output
-        elif job not in failed and made_since(job.output, start):
+        elif job not in failed and not job.output[0].is_storage and made_since(job.output, start):
             result.made_unrecorded.append(picture)
         else:
             # An executor may leave out empty logs.
@@ -130,6 +130,8 @@ def made_since(paths: Iterable[str], start: float) -> bool:
 def recorded_as_made(workflow, paths: Iterable[str]) -> bool:
     """Whether Snakemake's records say that it made the files at `paths` (as it holds them), as they are now."""
     for path in paths:
+        if path.is_storage:
+            return False  # only orphans are asked about, which are not removed there
         record = workflow.persistence.metadata(path)
         if record is None or record.endtime != mtime(path):
             return False

@@ -787,6 +787,8 @@ def thumbnail_paths(name: str, config: Mapping) -> list[str]:
 
 def below(folder: str, name: str) -> str:
     """The path of `name` in `folder`, without the "./" that Snakemake warns of."""
+    if folder.startswith("s3://"):
+        return f"{folder}/{name}"  # a key may hold an empty part
     return name if folder == "." else os.path.join(folder, name)
 
 
@@ -818,7 +820,10 @@ def run_job(snakemake) -> None:
             if snakemake.input:
                 os.makedirs(os.path.dirname(path), exist_ok=True)
     try:
-        notes = make_as_set(snakemake.input[0] if snakemake.input else location, paths, config)
+        if location.startswith("s3://") or config["output"].startswith("s3://"):
+            notes = make_from_store(snakemake.input, location, paths, config)
+        else:
+            notes = make_as_set(snakemake.input[0] if snakemake.input else location, paths, config)
     except PictureError as error:
         write_lines(snakemake.log[0], [str(error)])
         sys.exit(printable(f"{location}: {error}"))
@@ -826,6 +831,25 @@ def run_job(snakemake) -> None:
         os.symlink(os.path.abspath(path), stand_in)
     if notes:
         write_lines(snakemake.log[0], notes)
+
+
+def make_from_store(given: list[str], location: str, paths: Iterable[str], config: Mapping) -> list[str]:
+    """The same as make_as_set() where source or output folder are in object storage.
+
+    `given` is the job's input, empty if there can be none, `location` the source as the user calls it.
+    """
+    try:
+        from scripts import object_storage
+    except ImportError:  # as in colour_functions()
+        import object_storage
+    remote = object_storage.is_remote(location)
+    if not given and (remote or os.access(location, os.R_OK)):
+        raise PictureError("its name cannot be that of a thumbnail: a part is too long, or it is not UTF-8")
+    try:
+        with object_storage.local_copy(location if remote or not given else given[0]) as source:
+            return make_as_set(source, paths, config)
+    except object_storage.StoreError as error:
+        raise PictureError(f"cannot be fetched: {error}") from error
 
 
 def write_lines(path: str, lines: Iterable[str]) -> None:

@@ -1,0 +1,331 @@
+"""Pictures and thumbnails in object storage: against moto's server, whose requests are counted."""
+
+import io
+import logging
+import re
+import subprocess
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from urllib.parse import unquote
+
+import pytest
+from PIL import Image
+
+from scripts import object_storage
+from scripts.catalogue import Catalogue, Picture
+from scripts.settings import SettingsError, plain_folder
+from snakemake_storage_plugin_s3listed import Bucket, StorageProvider
+from tests.conftest import REPOSITORY, Run, Shop
+
+KEY, SECRET = "AKIATHUMBMILL", "a-secret-that-nobody-may-see"
+ODD = ["a #1?50%.jpg", "{colour} <b>.jpg", "ü ünï.jpg", "double//slash.jpg", "tail .jpg", "a" * 30 + ".jpg", "%41.jpg"]
+SETTINGS = {
+    "source": "s3://shop/pictures",
+    "output": "s3://shop/thumbs",
+    "sizes": {"thumb": {"width": 30, "height": 30, "fit": "contain", "format": ["jpeg"]}},
+    "format": ["jpeg"],
+    "keep_extension": False,
+}
+
+
+# Without a server
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_every_key_is_written_so_that_snakemake_reads_it_as_one_word(name):
+    catalogue = Catalogue([Picture(name, 1, True)], SETTINGS)
+    (wildcard,) = catalogue.pictures
+    (output,) = catalogue.outputs(wildcard)
+    (source,) = catalogue.source(SimpleNamespace(picture=wildcard))
+
+    assert not catalogue.odd
+    assert unquote(source) == f"s3listed://shop/pictures/{name}"
+    assert unquote(output) == f"s3listed://shop/thumbs/thumb/{name}"
+    assert not re.search(r"[{}<>]|//", output.removeprefix("s3listed://"))
+
+
+def test_a_name_that_no_file_can_have_fails_alone():
+    catalogue = Catalogue([Picture("n" * 300 + ".jpg", 1, True), Picture("a.jpg", 1, True)], SETTINGS)
+    assert [len(catalogue.source(SimpleNamespace(picture=wildcard))) for wildcard in catalogue.pictures] == [0, 1]
+
+
+@pytest.mark.parametrize("folder", ["s3://shop", "s3://shop/", "s3://my.shop-1/a b/ü"])
+def test_a_bucket_or_a_part_of_it_is_a_folder(folder):
+    assert plain_folder("source", folder) == folder.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["s3://", "s3:///a", "s3://shop/../a", "s3://shop//a", "s3://shop/.", "s3:/shop", "S3://shop", "gs://shop/a"],
+)
+def test_what_is_no_place_in_a_store_is_refused_by_name(folder):
+    with pytest.raises(SettingsError, match=f"^source is '{re.escape(folder)}': must be "):
+        plain_folder("source", folder)
+
+
+class FakeClient:
+    """A store with these keys, which counts how often it is asked."""
+
+    def __init__(self, keys):
+        self.keys = sorted(keys, key=str.encode)
+        self.asked = 0
+
+    def list_objects_v2(self, Bucket, StartAfter, MaxKeys):
+        self.asked += 1
+        after = [key for key in self.keys if key.encode() > StartAfter.encode()]
+        date = datetime(2026, 1, 1, tzinfo=UTC)
+        contents = [{"Key": key, "LastModified": date, "Size": len(key)} for key in after[:MaxKeys]]
+        return {"Contents": contents, "IsTruncated": len(after) > MaxKeys}
+
+
+def test_a_thousand_objects_are_asked_about_at_once():
+    keys = [f"p/{number:05}.jpg" for number in range(5000)]
+    client = FakeClient(keys)
+    bucket = Bucket(client, "shop")
+
+    assert all(bucket.find(key).size == len(key) for key in keys)
+    assert bucket.find("p/00003.png") is None and bucket.find("q") is None
+    assert client.asked <= 6
+
+
+def test_what_is_asked_in_any_order_is_answered_as_the_store_would():
+    keys = [f"{number * 7919 % 10007:x}" for number in range(4000)]
+    bucket = Bucket(FakeClient(keys), "shop")
+    there = set(keys)
+    for number in range(0, 10007, 3):
+        key = f"{number * 31 % 10007:x}"
+        assert (bucket.find(key) is not None) == (key in there), key
+
+
+def test_the_plugin_costs_nothing_where_there_is_no_store(tmp_path):
+    # Snakemake imports it at each start.
+    code = "import sys, snakemake_storage_plugin_s3listed; print([name for name in sys.modules if 'boto' in name])"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert told.stdout == "[]\n", told
+    assert not StorageProvider.is_valid_query("s3://shop/a.jpg")  # so that it takes nothing from another plugin
+
+
+def test_what_is_missing_is_named_with_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    object_storage.connect.cache_clear()
+    with pytest.raises(object_storage.StoreError, match=r"need boto3.*: pip install '\.\[s3\]'"):
+        object_storage.connect()
+
+
+# With moto's
+
+
+class Store:
+    """A bucket `shop` on a server of its own, and a working directory without pictures."""
+
+    def __init__(self, shop: Shop, client, requests: list[str]):
+        self.shop, self.client, self.requests = shop, client, requests
+        client.create_bucket(Bucket="shop")
+
+    def put(self, key: str, colour: str = "red", width: int = 60, **options) -> None:
+        """Draw a picture as the object pictures/<key>."""
+        file = io.BytesIO()
+        Image.new("RGB", (width, 40), colour).save(file, "JPEG")
+        self.client.put_object(Bucket="shop", Key=f"pictures/{key}", Body=file.getvalue(), **options)
+
+    def thumbnails(self) -> set[str]:
+        """The keys below thumbs/thumb/."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket="shop", Prefix="thumbs/thumb/")
+        return {entry["Key"].removeprefix("thumbs/thumb/") for page in pages for entry in page.get("Contents", ())}
+
+    def run(self, *arguments: str, source="s3://shop/pictures", output="s3://shop/thumbs") -> tuple[Run, Counter]:
+        """Run Snakemake, and count the requests: list, GET, PUT, DELETE, HEAD, POST."""
+        self.requests.clear()
+        profile = REPOSITORY / "profiles/default"
+        run = self.shop.run(
+            *arguments, "--workflow-profile", profile, "--config", f"source={source}", f"output={output}"
+        )
+        kinds = Counter("list" if "list-type=2" in request else request.split()[0] for request in self.requests)
+        assert SECRET not in run.text
+        return run, kinds
+
+
+@pytest.fixture(scope="module")
+def server():
+    """moto's server: its address, and the requests that it was sent, a line each."""
+    moto = pytest.importorskip("moto.server", reason="moto is not installed: pip install '.[test-s3]'")
+    pytest.importorskip("boto3", reason="boto3 is not installed: pip install '.[s3]'")
+    requests: list[str] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            text = re.sub(r"\x1b\[[0-9;]*m", "", record.getMessage())  # without colours
+            if told := re.search(r'"([A-Z]+ \S+) HTTP', text):
+                requests.append(told[1])
+
+    logger, handler = logging.getLogger("werkzeug"), Handler()
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    running = moto.ThreadedMotoServer(port=0)
+    running.start()
+    host, port = running.get_host_and_port()
+    yield f"http://{host}:{port}", requests
+    running.stop()
+    logger.removeHandler(handler)
+
+
+@pytest.fixture
+def store(server, shop, monkeypatch) -> Store:
+    """An empty store."""
+    import boto3
+
+    address, requests = server
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_ENDPOINT_URL": address,
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    boto3.client("s3").meta  # noqa: B018 - fails here, not in a test, where the settings are wrong
+    reset(address)
+    return Store(shop, boto3.client("s3"), requests)
+
+
+def reset(address: str) -> None:
+    """Empty the server."""
+    from urllib.request import Request, urlopen
+
+    urlopen(Request(f"{address}/moto-api/reset", method="POST")).close()
+
+
+@pytest.mark.slow
+def test_a_catalogue_in_a_store_from_the_first_run_on(store):
+    names = [f"{number:03}.jpg" for number in range(40)] + ODD
+    for name in names:
+        store.put(name)
+
+    first, requests = store.run()
+    assert first.code == 0, first.text
+    assert first.last_lines == [f"thumbmill: {len(names)} made, 0 up to date, 0 failed"]
+    assert store.thumbnails() == {*names}
+    assert requests["GET"] == requests["PUT"] == len(names)
+    assert requests.total() <= 2 * len(names) + 12, requests
+    assert "Storing in storage" not in first.text and "Finished upload" not in first.text
+
+    again, requests = store.run()
+    assert again.code == 0 and again.last_lines == [f"thumbmill: 0 made, {len(names)} up to date, 0 failed"]
+    assert requests.total() == requests["list"] <= 6, requests
+
+    dag, requests = store.run("--config", "leave_out=false")
+    assert dag.last_lines == [f"thumbmill: 0 made, {len(names)} up to date, 0 failed"]
+    assert requests.total() == requests["list"] <= 12, requests
+
+    store.put("007.jpg", "blue", width=90)
+    changed, requests = store.run()
+    assert changed.last_lines == [f"thumbmill: 1 made, {len(names) - 1} up to date, 0 failed"]
+    assert (requests["GET"], requests["PUT"], requests["DELETE"]) == (1, 1, 1)
+    assert requests.total() - requests["list"] == 3 and requests["list"] <= 10, requests
+
+    store.client.delete_object(Bucket="shop", Key="thumbs/thumb/008.jpg")
+    missing, requests = store.run()
+    assert missing.last_lines == [f"thumbmill: 1 made, {len(names) - 1} up to date, 0 failed"]
+    assert requests["DELETE"] == 0
+
+    written = [path for path in store.shop.folder.rglob("*") if path.is_file()]
+    assert written and not [path for path in written if SECRET.encode() in path.read_bytes()]
+    assert not list((store.shop.folder / ".snakemake/storage").rglob("*.jpg")), "copies were left"
+
+
+@pytest.mark.slow
+def test_a_corrupted_object_and_one_that_cannot_be_fetched_fail_alone(store):
+    store.put("good.jpg")
+    store.put("cold.jpg", StorageClass="GLACIER")
+    store.client.put_object(Bucket="shop", Key="pictures/bad.jpg", Body=b"nonsense")
+
+    run, requests = store.run()
+    assert run.code == 1
+    assert store.thumbnails() == {"good.jpg"}
+    reasons = store.shop.failures()
+    assert reasons.keys() == {"s3://shop/pictures/cold.jpg", "s3://shop/pictures/bad.jpg"}
+    assert reasons["s3://shop/pictures/cold.jpg"].startswith("cannot be fetched: the store refuses it (InvalidObject")
+    assert reasons["s3://shop/pictures/bad.jpg"].startswith("not a picture")
+    assert (requests["GET"], requests["PUT"], requests["DELETE"]) == (3, 1, 0)
+
+    again, requests = store.run()
+    assert again.code == 1 and (requests["GET"], requests["PUT"]) == (2, 0)
+
+    store.put("bad.jpg")
+    store.client.delete_object(Bucket="shop", Key="pictures/cold.jpg")
+    mended, _ = store.run()
+    assert mended.code == 0 and mended.last_lines == ["thumbmill: 1 made, 1 up to date, 0 failed"]
+
+
+@pytest.mark.slow
+def test_pictures_on_disk_and_thumbnails_in_a_store_and_the_other_way_round(store):
+    for name in ("a.jpg", "{b} #2.jpg"):
+        store.shop.picture(name)
+        store.put(name)
+
+    to_store, requests = store.run(source="images")
+    assert to_store.code == 0, to_store.text
+    assert store.thumbnails() == {"a.jpg", "{b} #2.jpg"} and requests["PUT"] == 2 and not requests["GET"]
+
+    from_store, requests = store.run(output="thumbnails")
+    assert from_store.code == 0, from_store.text
+    assert store.shop.files() == {"thumb/a.jpg", "thumb/{b} #2.jpg"}
+    assert requests["GET"] == 2 and not requests["PUT"]
+
+    again, requests = store.run(output="thumbnails")
+    assert again.last_lines == ["thumbmill: 0 made, 2 up to date, 0 failed"] and not requests["GET"]
+
+
+@pytest.mark.slow
+def test_a_store_that_cannot_be_used_is_told_in_one_line_before_any_work(store, server, monkeypatch):
+    def told(**places) -> tuple[str, Counter]:
+        run, requests = store.run(**places)
+        assert run.code == 1 and "Traceback" not in run.text and "Building DAG" not in run.text
+        return run.last_lines, requests
+
+    lines, _ = told(source="s3://nowhere/pictures")
+    assert lines == [
+        "thumbmill: the store refuses s3://nowhere/pictures (NoSuchBucket: The specified bucket does not exist)"
+    ]
+    lines, _ = told(source="images", output="s3://nowhere")
+    assert lines == ["thumbmill: the store refuses s3://nowhere (NoSuchBucket: The specified bucket does not exist)"]
+
+    from urllib.request import Request, urlopen
+
+    def let_pass_without_keys(requests: bytes) -> None:
+        headers = {"Content-Type": "text/plain"}
+        urlopen(Request(f"{server[0]}/moto-api/reset-auth", requests, headers, method="POST")).close()
+
+    let_pass_without_keys(b"0")
+    try:
+        lines, requests = told()
+    finally:
+        let_pass_without_keys(b"inf")
+    assert len(lines) == 1 and "InvalidAccessKeyId" in lines[0] and requests.total() <= 2
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    lines, _ = told()
+    assert len(lines) == 1 and lines[0].startswith("thumbmill: the store cannot be reached for s3://shop/thumbs: ")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    lines, _ = told()
+    assert lines == [
+        "thumbmill: no keys for s3://shop/thumbs: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
+    ]
+
+
+@pytest.mark.slow
+def test_orphans_are_not_touched_in_a_store(store):
+    store.put("a.jpg")
+    store.put("b.jpg")
+    store.run()
+    store.client.delete_object(Bucket="shop", Key="pictures/a.jpg")
+
+    run, requests = store.run("remove_orphans")
+    assert run.code != 0 and "orphans in object storage (s3://shop/thumbs) are neither found nor removed" in run.text
+    assert store.thumbnails() == {"a.jpg", "b.jpg"} and not requests["DELETE"]
+
+    plan, _ = store.run("plan")
+    assert plan.code == 0 and "  1 are up to date" in plan.text.splitlines()
