@@ -82,7 +82,7 @@ class History:
         """Whether nothing has changed since the DAG last found the picture's thumbnails current, or had them made."""
         picture = self.catalogue.pictures[wildcard]
         entry = self.known.pictures.get(picture.name)
-        if entry is None or entry[0] != picture.bytes or entry[1] != picture.time:
+        if entry is None or not picture.readable or entry[0] != picture.bytes or entry[1] != picture.time:
             return False
         *_, recorded, valid, _, files = entry
         if stat_files(self.catalogue.outputs(wildcard)) != files:

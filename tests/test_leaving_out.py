@@ -79,6 +79,10 @@ def replace_with_an_older_one(shop):
     os.utime(shop.folder / "images/a.jpg", (1, 1))
 
 
+def make_unreadable(shop):
+    (shop.folder / "images/a.jpg").chmod(0)
+
+
 def touch(shop):
     later = time.time() + 1
     os.utime(shop.folder / "images/a.jpg", (later, later))
@@ -94,8 +98,13 @@ def edit_by_hand(shop):
     Image.new("RGB", (9, 9)).save(shop.thumbnail("a.jpg"))
 
 
-@pytest.mark.parametrize("change", [lose, date_back, replace_with_an_older_one, touch, point_elsewhere, edit_by_hand])
-def test_whatever_changed_is_for_the_dag_to_judge(done, change):
+CHANGES = [lose, date_back, replace_with_an_older_one, make_unreadable, touch, point_elsewhere, edit_by_hand]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whatever_changed_is_for_the_dag_to_judge(done, change, monkeypatch):
+    # The superuser may read everything.
+    monkeypatch.setattr(os, "access", lambda path, mode: bool(os.stat(path).st_mode & 0o400))
     change(done)
     assert left_out(done) == EVERYTHING - {"a"}
 
