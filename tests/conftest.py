@@ -11,6 +11,8 @@ import pytest
 import yaml
 from PIL import Image
 
+from tests.warm_snakemake import OUTPUT, WarmSnakemake
+
 REPOSITORY = Path(__file__).parent.parent
 
 
@@ -87,8 +89,34 @@ class Shop:
             text=True,
             errors="backslashreplace",
         )
-        jobs = set(re.findall(r"^ +wildcards: picture=(.*)$", done.stdout, re.MULTILINE))
-        return Run(done.returncode, jobs, done.stdout)
+        return ended(done.returncode, done.stdout)
+
+
+def ended(code: int, text: str) -> Run:
+    """The Run that ended with this exit code and printed this text."""
+    return Run(code, set(re.findall(r"^ +wildcards: picture=(.*)$", text, re.MULTILINE)), text)
+
+
+class WarmShop(Shop):
+    """A shop whose runs start faster: each is a fork of `snakemake`."""
+
+    def __init__(self, folder: Path, snakemake: WarmSnakemake):
+        super().__init__(folder)
+        self.snakemake = snakemake
+
+    def run(self, *arguments: str, stop: tuple[float, int] | None = None) -> Run:
+        """Run Snakemake to its end, or until it is stopped, see WarmSnakemake.run()."""
+        _, _, _, *command = self.command(*arguments)
+        code = self.snakemake.run(command, self.folder, stop)
+        return ended(code, (self.folder / OUTPUT).read_text(errors="backslashreplace"))
+
+
+@pytest.fixture(scope="session")
+def warm_snakemake() -> WarmSnakemake:
+    """The process behind every WarmShop."""
+    process = WarmSnakemake()
+    yield process
+    process.close()
 
 
 @pytest.fixture

@@ -1,0 +1,388 @@
+"""Whatever happens to a catalogue, leaving out what is current changes nothing of what is made.
+
+Random sequences of what people do to pictures, thumbnails and settings, through real Snakemake. Before each run of the
+whole catalogue it is asked twice, on the same files, what is to be made: with and without leaving out.
+"""
+
+import functools
+import itertools
+import os
+import shutil
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, note, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from PIL import Image
+
+from scripts.catalogue import stem
+from scripts.settings import load_validator, read_settings
+from scripts.thumbnail import make_as_set, thumbnail_paths
+from tests.conftest import REPOSITORY, Run, WarmShop
+from tests.warm_snakemake import WarmSnakemake
+
+# No JPEG among the sources: how finely one is decoded depends on its largest thumbnail, so that one that stays may
+# differ by a rounding from one made now. a.bmp and a.png share a thumbnail.
+NAMES = ["a.bmp", "a.png", "b.bmp", "c.tif", "sub/d.png", "sub/e.bmp", "{x}.bmp"]
+COLOURS = ["red", "lime", "blue", "#20406080", "#ffffff00"]  # those with eight digits are transparent
+SHAPES = [(30, 20), (20, 30), (15, 15)]
+SMALL, LARGE = {"width": 20, "height": 20}, {"width": 28, "height": 24}
+SETTINGS = {
+    "sizes": [
+        {"thumb": SMALL},
+        {"thumb": LARGE},
+        {"thumb": SMALL, "large": LARGE},
+        {"large": LARGE, "thumb": SMALL},
+        {"thumb": {**SMALL, "fit": "pad"}, "large": LARGE},
+        {"thumb": {**SMALL, "fit": "cover"}},
+        {"other": SMALL},
+    ],
+    "format": ["jpeg", "png", ["jpeg", "webp"], ["webp", "jpeg"]],
+    "quality": [{"jpeg": 80}, {"jpeg": 30}, {"webp": 30}],
+    "background": ["white", "#ffffff", "black"],
+    "max_pixels": [10_000, 500],
+    "keep_extension": [False, True],
+}
+OTHER_RUNS = [
+    ("--forcerun", "thumbnail"),
+    ("--forceall",),
+    ("--touch",),
+    ("--rerun-triggers", "mtime"),
+    ("--config", "leave_out=false"),
+    ("--drop-metadata",),
+    ("--until", "thumbnail"),
+    ("all", "retry"),
+]
+DATES = st.sampled_from(["now", "past", "future"])
+LONG_AGO, FAR_AHEAD = 946_684_800, 4_102_444_800  # the years 2000 and 2100, seconds since the epoch
+
+VALIDATOR = load_validator(str(REPOSITORY))
+LAST_LINE = 'if "snakemake" in globals():'
+
+
+class Catalogue(RuleBasedStateMachine):
+    """A shop to which anything may happen."""
+
+    snakemake: WarmSnakemake
+    begun = 0  # sequences
+
+    def __init__(self):
+        super().__init__()
+        Catalogue.begun += 1
+        self.shop = WarmShop(Path(tempfile.mkdtemp(prefix="thumbmill-")), self.snakemake)
+        self.shop.workflow = self.shop.folder / ".workflow"
+        self.shop.workflow.mkdir()
+        for part in ("Snakefile", "config.yaml", "schemas", "profiles", "envs", "scripts"):
+            copy = shutil.copytree if (REPOSITORY / part).is_dir() else shutil.copy
+            copy(REPOSITORY / part, self.shop.workflow / part)
+        self.script = (self.shop.workflow / "scripts/thumbnail.py").read_text()
+        assert LAST_LINE in self.script
+        self.config = {"source": "images", **{key: values[0] for key, values in SETTINGS.items()}}
+        self.vary_the_script(3)
+        self.configure("quality", {"jpeg": 80})
+        # Pictures whose thumbnails may rightly be others than would be made now: somebody's hand has been in them, or
+        # in Snakemake's records.
+        self.deceived: set[str] = set()
+        self.foreign: dict[Path, bytes] = {}
+        self.keep_foreign(self.shop.folder / "thumbnails/thumb/sub/mine.jpg")
+        self.keep_foreign(self.shop.folder / "thumbnails/mine/a.jpg")
+
+    # What there is.
+
+    @property
+    def source(self) -> Path:
+        """The source folder."""
+        return self.shop.folder / self.config["source"]
+
+    @property
+    def names(self) -> list[str]:
+        """The pictures of the catalogue, and what passes for one."""
+        return sorted(name for name in NAMES if os.path.lexists(self.source / name))
+
+    def complete_settings(self) -> dict:
+        """The settings with the defaults filled in."""
+        return read_settings(self.config, VALIDATOR)
+
+    def thumbnails(self, name: str) -> list[Path]:
+        """Where the thumbnails of a picture belong."""
+        return [self.shop.folder / path for path in thumbnail_paths(name, self.complete_settings())]
+
+    def free_names(self) -> list[str]:
+        """Names that a new picture can have beside those that are there."""
+        taken = {os.path.splitext(name)[0] for name in self.names}
+        return [name for name in NAMES if os.path.splitext(name)[0] not in taken]
+
+    def keep_foreign(self, path: Path) -> None:
+        """Put a file there that thumbmill must never touch."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.foreign[path] = b"mine " + os.urandom(4)
+        path.write_bytes(self.foreign[path])
+
+    def names_of(self, jobs: set[str]) -> set[str]:
+        """The pictures behind wildcards; behind that of an odd name, all that have one."""
+        keep = self.config["keep_extension"]
+        plain = {stem(name, keep): name for name in self.names if "{" not in name}
+        odd = {name for name in self.names if "{" in name}
+        return {plain[job] for job in jobs & plain.keys()} | (odd if jobs - plain.keys() else set())
+
+    # What people do to pictures.
+
+    @initialize(names=st.sets(st.sampled_from(NAMES[1:]), min_size=2, max_size=4))
+    def first_pictures(self, names):
+        for number, name in enumerate(sorted(names)):
+            self.draw(name, COLOURS[number % 4], SHAPES[0], "now")
+        self.run_whole()
+
+    def draw(self, name, colour, shape, date):
+        path = self.source / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mode = "RGBA" if len(colour) == 9 and not name.endswith("bmp") else "RGB"
+        before = os.path.getsize(path) if os.path.exists(path) else None
+        path.unlink(missing_ok=True)  # it may not be writable
+        Image.new(mode, shape, colour[:7] if mode == "RGB" else colour).save(path)
+        self.date(path, date)
+        if date == "past" and before == os.path.getsize(path):
+            self.deceived.add(name)  # neither newer nor of another size
+
+    def date(self, path, date):
+        if date != "now":
+            moment = {"past": LONG_AGO, "future": FAR_AHEAD}[date]
+            os.utime(path, (moment, moment))
+
+    @rule(data=st.data(), colour=st.sampled_from(COLOURS), shape=st.sampled_from(SHAPES))
+    def add(self, data, colour, shape):
+        if free := self.free_names():
+            self.draw(data.draw(st.sampled_from(free), "name"), colour, shape, "now")
+
+    @rule(data=st.data(), colour=st.sampled_from(COLOURS), shape=st.sampled_from(SHAPES), date=DATES)
+    def edit(self, data, colour, shape, date):
+        self.draw(data.draw(st.sampled_from(self.names), "name"), colour, shape, date)
+
+    @rule(data=st.data(), date=DATES)
+    def touch(self, data, date):
+        path = self.source / data.draw(st.sampled_from(self.names), "name")
+        os.utime(path)
+        self.date(path, date)
+
+    @precondition(lambda self: len(self.names) > 1)
+    @rule(data=st.data())
+    def delete(self, data):
+        (self.source / data.draw(st.sampled_from(self.names), "name")).unlink()
+
+    @rule(data=st.data())
+    def rename(self, data):
+        name = data.draw(st.sampled_from(self.names), "name")
+        path = self.source / name
+        taken = {os.path.splitext(other)[0] for other in self.names if other != name}
+        free = [other for other in NAMES if other not in self.names and os.path.splitext(other)[0] not in taken]
+        if free:
+            new = data.draw(st.sampled_from(free), "new name")
+            (self.source / new).parent.mkdir(exist_ok=True)
+            path.rename(self.source / new)
+            self.deceived.add(new)  # it may be no newer than a thumbnail of that name, and as large as before
+
+    @rule(data=st.data())
+    def corrupt(self, data):
+        path = self.source / data.draw(st.sampled_from(self.names), "name")
+        path.unlink()
+        path.write_text("no picture")
+
+    @precondition(lambda self: not may_read_everything())
+    @rule(data=st.data(), mode=st.sampled_from([0, 0o644]))
+    def change_mode(self, data, mode):
+        (self.source / data.draw(st.sampled_from(self.names), "name")).chmod(mode)
+
+    # What they do to settings.
+
+    @rule(data=st.data(), key=st.sampled_from(sorted(SETTINGS)))
+    def change_setting(self, data, key):
+        self.configure(key, data.draw(st.sampled_from(SETTINGS[key]), "value"))
+
+    def configure(self, key, value):
+        self.config[key] = value
+        (self.shop.folder / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False))
+
+    @rule()
+    def rename_the_source_folder(self):
+        before = self.source
+        self.configure("source", "photos" if self.config["source"] == "images" else "images")
+        before.rename(self.source)
+
+    @rule(hundredths=st.sampled_from([3, 4]))
+    def vary_the_script(self, hundredths):
+        """Each picture takes so many hundredths of a second longer, so that there is a run to stop in the middle."""
+        pause = f"{LAST_LINE}\n    __import__('time').sleep({hundredths / 100})"
+        (self.shop.workflow / "scripts/thumbnail.py").write_text(self.script.replace(LAST_LINE, pause))
+
+    # What they do to thumbnails and records.
+
+    @rule(data=st.data(), how=st.sampled_from(["delete", "edit", "edit, past", "touch", "date back"]))
+    def meddle_with_a_thumbnail(self, data, how):
+        name = data.draw(st.sampled_from(self.names), "name")
+        path = data.draw(st.sampled_from(self.thumbnails(name)), "thumbnail")
+        if not path.exists():
+            return
+        if how != "delete":
+            self.deceived.add(name)
+        if how == "delete":
+            path.unlink()
+            self.foreign.pop(path, None)
+        elif how.startswith("edit"):
+            self.keep_foreign(path)
+            self.date(path, "past" if "past" in how else "now")
+        else:
+            path.touch()
+            self.date(path, "past" if how == "date back" else "now")
+
+    @rule()
+    def lose_the_records(self):
+        shutil.rmtree(self.shop.folder / ".snakemake/metadata", ignore_errors=True)
+        self.deceived |= set(NAMES)
+
+    @rule()
+    def lose_the_history(self):
+        for path in self.shop.folder.glob(".snakemake/thumbmill/history-*"):
+            path.unlink()
+
+    # Runs.
+
+    def run(self, *arguments, stop=None) -> Run:
+        """Run Snakemake; no source and no foreign file is changed."""
+        before = self.sources()
+        run = self.shop.run(*arguments, stop=stop)
+        assert stop or "Traceback" not in run.text, run.text  # stopped at its start, Snakemake prints one
+        assert self.sources() == before
+        for path, content in self.foreign.items():
+            assert path.read_bytes() == content, f"{path} changed"
+        return run
+
+    def sources(self):
+        """The state of every source."""
+        return {name: tuple(os.lstat(self.source / name))[:9:2] for name in self.names}
+
+    def expect_to_make(self, names):
+        """A run may make these: then their thumbnails are no longer somebody else's."""
+        for name in names:
+            for path in self.thumbnails(name):
+                self.foreign.pop(path, None)
+
+    @rule()
+    def run_whole(self):
+        """The heart of it."""
+        expected = self.run("-n", "--config", "leave_out=false")
+        forecast = self.run("-n")
+        assert (forecast.code, forecast.jobs) == (expected.code, expected.jobs), (expected.text, forecast.text)
+        # (The other numbers count thumbnails that are up to date: as many as there are.)
+        self.expect_to_make(self.names_of(expected.jobs))
+        run = self.run()
+        assert run.jobs == expected.jobs, run.text
+        self.deceived -= self.names_of(run.jobs)
+        failed = {name for name in self.names if not all(path.exists() for path in self.thumbnails(name))}
+        assert bool(run.code) == bool(failed), run.text
+        assert set(self.shop.failures()) == {f"{self.config['source']}/{name}" for name in failed}
+        again = self.run("-n", "--config", "leave_out=false")
+        assert self.names_of(again.jobs) == failed, again.text
+        for name in self.names:
+            if name not in failed and name not in self.deceived:
+                assert [path.read_bytes() for path in self.thumbnails(name)] == self.made_now(name), name
+
+    def made_now(self, name: str) -> list[bytes]:
+        """What the thumbnails of a picture would be if made now."""
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [Path(folder, str(number)) for number in range(len(self.thumbnails(name)))]
+            make_as_set(str(self.source / name), [str(path) for path in paths], self.complete_settings())
+            return [path.read_bytes() for path in paths]
+
+    @rule(data=st.data())
+    def run_one(self, data):
+        name = data.draw(st.sampled_from([name for name in self.names if "{" not in name] or [None]), "name")
+        if name:
+            path = os.path.relpath(self.thumbnails(name)[0], self.shop.folder)
+            self.expect_to_make([name])
+            run = self.run(path)
+            assert self.names_of(run.jobs) <= {name}
+
+    @rule(flags=st.sampled_from(OTHER_RUNS))
+    def run_otherwise(self, flags):
+        if "--touch" in flags or "--drop-metadata" in flags:
+            self.deceived |= set(NAMES)
+        self.expect_to_make(self.names)
+        self.run(*flags)
+
+    @rule()
+    def run_dry(self):
+        before = self.state()
+        self.run("-n")
+        assert self.state() == before
+
+    def state(self) -> dict[str, tuple]:
+        """All files below the folders that thumbmill writes to, with sizes and dates; not Snakemake's own."""
+        folders = [self.shop.folder / folder for folder in ("thumbnails", "logs", ".snakemake/thumbmill")]
+        paths = itertools.chain.from_iterable(folder.rglob("*") for folder in folders)
+        return {str(path): (os.lstat(path).st_mtime_ns, os.lstat(path).st_size) for path in paths if path.is_file()}
+
+    @rule()
+    def retry(self):
+        self.expect_to_make(self.names)
+        self.run("retry")
+
+    @rule(seconds=st.floats(0.2, 0.7), kill=st.sampled_from([signal.SIGINT, signal.SIGTERM, signal.SIGKILL]))
+    def run_and_stop(self, seconds, kill):
+        self.expect_to_make(self.names)
+        run = self.run(stop=(seconds, int(kill)))
+        note(f"ended with {run.code}, after the jobs {run.jobs}")
+        if run.code:
+            self.run("--unlock")
+
+    @rule()
+    def remove_orphans(self):
+        wanted = {path for name in self.names for path in self.thumbnails(name) if path.exists()}
+        self.run("remove_orphans", "--config", "remove_more_than_a_fifth=true")
+        assert all(path.exists() for path in wanted)
+
+    def teardown(self):
+        try:
+            if self.names:
+                self.run_whole()
+        finally:
+            for name in self.names:
+                (self.source / name).chmod(0o644)
+            shutil.rmtree(self.shop.folder)
+
+
+@functools.cache
+def may_read_everything() -> bool:
+    """Whether this is the superuser, whom no mode keeps from reading."""
+    with tempfile.NamedTemporaryFile() as file:
+        os.chmod(file.name, 0)
+        return os.access(file.name, os.R_OK)
+
+
+def drive(warm_snakemake, machine=Catalogue, **how) -> None:
+    """Drive random sequences."""
+    Catalogue.snakemake, Catalogue.begun = warm_snakemake, 0
+    start = time.monotonic()
+    try:
+        run_state_machine_as_test(
+            machine,
+            settings=settings(deadline=None, database=None, suppress_health_check=list(HealthCheck), **how),
+        )
+    finally:
+        print(f"{Catalogue.begun} sequences in {time.monotonic() - start:.0f} s")
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_short_sequence(warm_snakemake, number):
+    """The same each time."""
+    drive(warm_snakemake, seed(number)(type("Numbered", (Catalogue,), {})), max_examples=1, stateful_step_count=4)
+
+
+@pytest.mark.slow
+def test_many_sequences(warm_snakemake):
+    """Others each time; THUMBMILL_SEQUENCES sets their number."""
+    drive(warm_snakemake, max_examples=int(os.environ.get("THUMBMILL_SEQUENCES", 25)), stateful_step_count=15)
