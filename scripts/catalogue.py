@@ -56,7 +56,8 @@ class Catalogue:
         for picture in pictures:
             wildcard = stem(picture.name, settings["keep_extension"])
             if not can_be_spoken(wildcard, settings):
-                wildcard = hashlib.sha256(os.fsencode(picture.name)).hexdigest()[:32]
+                # Of the output folder too: a link that leads into one is not to be turned to another and back.
+                wildcard = hashlib.sha256(os.fsencode(below(settings["output"], wildcard))).hexdigest()[:32]
                 self.odd.add(wildcard)
             self.pictures[wildcard] = picture
         self.remove_dead_links()

@@ -282,6 +282,23 @@ def test_odd_names(shop):
     assert shop.files("thumbnails/thumb") == set(ODD_NAMES) - {"{}.jpg"}
 
 
+def test_odd_names_are_made_in_another_place_too(shop, tmp_path_factory):
+    shop.picture("{x}.jpg")
+    shop.run()
+    assert len(shop.run("--config", "output=elsewhere").jobs) == 1
+    assert shop.files("elsewhere") == {"thumb/{x}.jpg"}
+    assert len(shop.run("--config", "keep_extension=true").jobs) == 1
+    assert shop.files() == {"thumb/{x}.jpg", "thumb/{x}.jpg.jpg"}
+    assert shop.run().jobs == set()
+
+    copy = tmp_path_factory.mktemp("copy") / "shop"
+    shutil.copytree(shop.folder, copy, symlinks=True)
+    shop.folder = copy
+    shop.thumbnail("{x}.jpg").unlink()
+    assert len(shop.run().jobs) == 1  # though the link in the copy leads to the original's thumbnail
+    assert shop.thumbnail("{x}.jpg").exists()
+
+
 def test_the_output_folder_may_lie_inside_the_source_folder(small_shop):
     for expected in ("3 made, 0 up to date", "0 made, 3 up to date"):
         run = small_shop.run("--config", "output=images/small")
