@@ -321,9 +321,10 @@ class Catalogue(RuleBasedStateMachine):
         assert self.state() == before
 
     def state(self) -> dict[str, tuple]:
-        """All files below the folders that thumbmill writes to, with sizes and dates; not Snakemake's own."""
-        folders = [self.shop.folder / folder for folder in ("thumbnails", "logs", ".snakemake/thumbmill")]
-        paths = itertools.chain.from_iterable(folder.rglob("*") for folder in folders)
+        """All thumbnails, logs and the history, with sizes and dates."""
+        folders = [self.shop.folder / folder for folder in ("thumbnails", "logs")]
+        paths = [*itertools.chain.from_iterable(folder.rglob("*") for folder in folders)]
+        paths += self.shop.folder.glob(".snakemake/thumbmill/history-*.json")
         return {str(path): (os.lstat(path).st_mtime_ns, os.lstat(path).st_size) for path in paths if path.is_file()}
 
     @rule()
