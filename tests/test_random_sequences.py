@@ -295,7 +295,9 @@ class Catalogue(RuleBasedStateMachine):
         """What the thumbnails of a picture would be if made now."""
         with tempfile.TemporaryDirectory() as folder:
             paths = [Path(folder, str(number)) for number in range(len(self.thumbnails(name)))]
-            make_as_set(str(self.source / name), [str(path) for path in paths], self.complete_settings())
+            # What was accepted once stays: max_pixels decides no pixel.
+            settings = {**self.complete_settings(), "max_pixels": SETTINGS["max_pixels"][0]}
+            make_as_set(str(self.source / name), [str(path) for path in paths], settings)
             return [path.read_bytes() for path in paths]
 
     @rule(data=st.data())
