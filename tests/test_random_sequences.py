@@ -17,7 +17,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, note, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from PIL import Image
 
 from scripts.catalogue import stem
@@ -48,6 +48,7 @@ SETTINGS = {
     "max_pixels": [10_000, 500],
     "keep_extension": [False, True],
 }
+CHANGES = ["edit", "touch", "add", "delete", "rename", "corrupt", "close", "open"]
 OTHER_RUNS = [
     ("--forcerun", "thumbnail"),
     ("--forceall",),
@@ -80,6 +81,7 @@ class Catalogue(RuleBasedStateMachine):
         for part in ("Snakefile", "config.yaml", "schemas", "profiles", "envs", "scripts"):
             copy = shutil.copytree if (REPOSITORY / part).is_dir() else shutil.copy
             copy(REPOSITORY / part, self.shop.workflow / part)
+        self.hundredths = 0
         self.script = (self.shop.workflow / "scripts/thumbnail.py").read_text()
         assert LAST_LINE in self.script
         self.config = {"source": "images", **{key: values[0] for key, values in SETTINGS.items()}}
@@ -154,100 +156,90 @@ class Catalogue(RuleBasedStateMachine):
             moment = {"past": LONG_AGO, "future": FAR_AHEAD}[date]
             os.utime(path, (moment, moment))
 
-    @rule(data=st.data(), colour=st.sampled_from(COLOURS), shape=st.sampled_from(SHAPES))
-    def add(self, data, colour, shape):
-        if free := self.free_names():
-            self.draw(data.draw(st.sampled_from(free), "name"), colour, shape, "now")
-
-    @rule(data=st.data(), colour=st.sampled_from(COLOURS), shape=st.sampled_from(SHAPES), date=DATES)
-    def edit(self, data, colour, shape, date):
-        self.draw(data.draw(st.sampled_from(self.names), "name"), colour, shape, date)
-
-    @rule(data=st.data(), date=DATES)
-    def touch(self, data, date):
-        path = self.source / data.draw(st.sampled_from(self.names), "name")
-        os.utime(path)
-        self.date(path, date)
-
-    @precondition(lambda self: len(self.names) > 1)
-    @rule(data=st.data())
-    def delete(self, data):
-        (self.source / data.draw(st.sampled_from(self.names), "name")).unlink()
-
-    @rule(data=st.data())
-    def rename(self, data):
+    @rule(
+        data=st.data(), change=st.sampled_from(["edit", "touch", "add", "delete", "rename", "corrupt", "close", "open"])
+    )
+    def change_a_picture(self, data, change):
+        if change == "add":
+            if free := self.free_names():
+                name = data.draw(st.sampled_from(free), "name")
+                self.draw(name, data.draw(st.sampled_from(COLOURS)), data.draw(st.sampled_from(SHAPES)), "now")
+            return
         name = data.draw(st.sampled_from(self.names), "name")
         path = self.source / name
-        taken = {os.path.splitext(other)[0] for other in self.names if other != name}
-        free = [other for other in NAMES if other not in self.names and os.path.splitext(other)[0] not in taken]
-        if free:
+        if change == "edit":
+            self.draw(
+                name, data.draw(st.sampled_from(COLOURS)), data.draw(st.sampled_from(SHAPES)), data.draw(DATES, "date")
+            )
+        elif change == "touch":
+            os.utime(path)
+            self.date(path, data.draw(DATES, "date"))
+        elif change == "delete" and len(self.names) > 1:
+            path.unlink()
+        elif change == "rename":
+            path.rename(self.source / ".moved")
+            free = [new for new in self.free_names() if new != name]
             new = data.draw(st.sampled_from(free), "new name")
             (self.source / new).parent.mkdir(exist_ok=True)
-            path.rename(self.source / new)
+            (self.source / ".moved").rename(self.source / new)
             self.deceived.add(new)  # it may be no newer than a thumbnail of that name, and as large as before
-
-    @rule(data=st.data())
-    def corrupt(self, data):
-        path = self.source / data.draw(st.sampled_from(self.names), "name")
-        path.unlink()
-        path.write_text("no picture")
-
-    @precondition(lambda self: not may_read_everything())
-    @rule(data=st.data(), mode=st.sampled_from([0, 0o644]))
-    def change_mode(self, data, mode):
-        (self.source / data.draw(st.sampled_from(self.names), "name")).chmod(mode)
+        elif change == "corrupt":
+            path.unlink()
+            path.write_text("no picture")
+        elif change in ("close", "open") and not may_read_everything():
+            path.chmod(0 if change == "close" else 0o644)
 
     # What they do to settings.
 
-    @rule(data=st.data(), key=st.sampled_from(sorted(SETTINGS)))
-    def change_setting(self, data, key):
-        self.configure(key, data.draw(st.sampled_from(SETTINGS[key]), "value"))
+    @rule(data=st.data(), key=st.sampled_from(["source", "script", *sorted(SETTINGS)]))
+    def change_a_setting(self, data, key):
+        if key == "source":
+            before = self.source
+            self.configure("source", "photos" if self.config["source"] == "images" else "images")
+            before.rename(self.source)
+        elif key == "script":
+            self.vary_the_script(7 - self.hundredths)
+        else:
+            values = [value for value in SETTINGS[key] if list_of(value) != list_of(self.config[key])]
+            self.configure(key, data.draw(st.sampled_from(values), "value"))
 
     def configure(self, key, value):
         self.config[key] = value
         (self.shop.folder / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False))
 
-    @rule()
-    def rename_the_source_folder(self):
-        before = self.source
-        self.configure("source", "photos" if self.config["source"] == "images" else "images")
-        before.rename(self.source)
-
-    @rule(hundredths=st.sampled_from([3, 4]))
     def vary_the_script(self, hundredths):
         """Each picture takes so many hundredths of a second longer, so that there is a run to stop in the middle."""
+        self.hundredths = hundredths
         pause = f"{LAST_LINE}\n    __import__('time').sleep({hundredths / 100})"
         (self.shop.workflow / "scripts/thumbnail.py").write_text(self.script.replace(LAST_LINE, pause))
 
     # What they do to thumbnails and records.
 
-    @rule(data=st.data(), how=st.sampled_from(["delete", "edit", "edit, past", "touch", "date back"]))
-    def meddle_with_a_thumbnail(self, data, how):
+    @rule(data=st.data(), how=st.sampled_from(["delete", "edit", "touch", "date back", "lose records", "lose history"]))
+    def meddle(self, data, how):
+        if how == "lose records":
+            shutil.rmtree(self.shop.folder / ".snakemake/metadata", ignore_errors=True)
+            self.deceived |= set(NAMES)
+            return
+        if how == "lose history":
+            for path in self.shop.folder.glob(".snakemake/thumbmill/history-*"):
+                path.unlink()
+            return
         name = data.draw(st.sampled_from(self.names), "name")
         path = data.draw(st.sampled_from(self.thumbnails(name)), "thumbnail")
         if not path.exists():
             return
-        if how != "delete":
-            self.deceived.add(name)
         if how == "delete":
             path.unlink()
             self.foreign.pop(path, None)
-        elif how.startswith("edit"):
+            return
+        self.deceived.add(name)
+        if how == "edit":
             self.keep_foreign(path)
-            self.date(path, "past" if "past" in how else "now")
+            self.date(path, data.draw(DATES, "date"))
         else:
-            path.touch()
+            os.utime(path)
             self.date(path, "past" if how == "date back" else "now")
-
-    @rule()
-    def lose_the_records(self):
-        shutil.rmtree(self.shop.folder / ".snakemake/metadata", ignore_errors=True)
-        self.deceived |= set(NAMES)
-
-    @rule()
-    def lose_the_history(self):
-        for path in self.shop.folder.glob(".snakemake/thumbmill/history-*"):
-            path.unlink()
 
     # Runs.
 
@@ -277,7 +269,6 @@ class Catalogue(RuleBasedStateMachine):
         expected = self.run("-n", "--config", "leave_out=false")
         forecast = self.run("-n")
         assert (forecast.code, forecast.jobs) == (expected.code, expected.jobs), (expected.text, forecast.text)
-        # (The other numbers count thumbnails that are up to date: as many as there are.)
         self.expect_to_make(self.names_of(expected.jobs))
         run = self.run()
         assert run.jobs == expected.jobs, run.text
@@ -300,27 +291,37 @@ class Catalogue(RuleBasedStateMachine):
             make_as_set(str(self.source / name), [str(path) for path in paths], settings)
             return [path.read_bytes() for path in paths]
 
-    @rule(data=st.data())
-    def run_one(self, data):
-        name = data.draw(st.sampled_from([name for name in self.names if "{" not in name] or [None]), "name")
-        if name:
-            path = os.path.relpath(self.thumbnails(name)[0], self.shop.folder)
-            self.expect_to_make([name])
-            run = self.run(path)
-            assert self.names_of(run.jobs) <= {name}
-
-    @rule(flags=st.sampled_from(OTHER_RUNS))
-    def run_otherwise(self, flags):
-        if "--touch" in flags or "--drop-metadata" in flags:
-            self.deceived |= set(NAMES)
+    @rule(data=st.data(), kind=st.sampled_from(["flags", "one", "retry", "dry", "stop", "remove orphans"]))
+    def run_otherwise(self, data, kind):
+        if kind == "dry":
+            before = self.state()
+            self.run("-n")
+            assert self.state() == before
+            return
+        if kind == "remove orphans":
+            wanted = {path for name in self.names for path in self.thumbnails(name) if path.exists()}
+            self.run("remove_orphans", "--config", "remove_more_than_a_fifth=true")
+            assert all(path.exists() for path in wanted)
+            return
         self.expect_to_make(self.names)
-        self.run(*flags)
-
-    @rule()
-    def run_dry(self):
-        before = self.state()
-        self.run("-n")
-        assert self.state() == before
+        if kind == "flags":
+            flags = data.draw(st.sampled_from(OTHER_RUNS), "flags")
+            if "--touch" in flags or "--drop-metadata" in flags:
+                self.deceived |= set(NAMES)
+            self.run(*flags)
+        elif kind == "one":
+            path = self.thumbnails(data.draw(st.sampled_from(self.names), "name"))[0]
+            run = self.run(os.path.relpath(path, self.shop.folder))
+            assert len(run.jobs) <= 1
+        elif kind == "retry":
+            self.run("retry")
+        else:
+            seconds = data.draw(st.floats(0.2, 0.9), "seconds")
+            kill = data.draw(st.sampled_from([signal.SIGINT, signal.SIGTERM, signal.SIGKILL]), "signal")
+            run = self.run(stop=(seconds, int(kill)))
+            note(f"ended with {run.code}, after the jobs {run.jobs}")
+            if run.code:
+                self.run("--unlock")
 
     def state(self) -> dict[str, tuple]:
         """All thumbnails, logs and the history, with sizes and dates."""
@@ -328,25 +329,6 @@ class Catalogue(RuleBasedStateMachine):
         paths = [*itertools.chain.from_iterable(folder.rglob("*") for folder in folders)]
         paths += self.shop.folder.glob(".snakemake/thumbmill/history-*.json")
         return {str(path): (os.lstat(path).st_mtime_ns, os.lstat(path).st_size) for path in paths if path.is_file()}
-
-    @rule()
-    def retry(self):
-        self.expect_to_make(self.names)
-        self.run("retry")
-
-    @rule(seconds=st.floats(0.2, 0.7), kill=st.sampled_from([signal.SIGINT, signal.SIGTERM, signal.SIGKILL]))
-    def run_and_stop(self, seconds, kill):
-        self.expect_to_make(self.names)
-        run = self.run(stop=(seconds, int(kill)))
-        note(f"ended with {run.code}, after the jobs {run.jobs}")
-        if run.code:
-            self.run("--unlock")
-
-    @rule()
-    def remove_orphans(self):
-        wanted = {path for name in self.names for path in self.thumbnails(name) if path.exists()}
-        self.run("remove_orphans", "--config", "remove_more_than_a_fifth=true")
-        assert all(path.exists() for path in wanted)
 
     def teardown(self):
         try:
@@ -356,6 +338,11 @@ class Catalogue(RuleBasedStateMachine):
             for name in self.names:
                 (self.source / name).chmod(0o644)
             shutil.rmtree(self.shop.folder)
+
+
+def list_of(value) -> list:
+    """A setting's value with the order that its keys are in."""
+    return list(value.items()) if isinstance(value, dict) else [value]
 
 
 @functools.cache
