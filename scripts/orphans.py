@@ -8,7 +8,7 @@ from scripts.catalogue import Catalogue
 from scripts.history import UNKNOWN, Entry, History
 from scripts.plan import in_words
 from scripts.report import SHOWN
-from scripts.thumbnail import printable, thumbnail_paths, write_lines
+from scripts.thumbnail import below, printable, thumbnail_paths, write_lines
 
 MOST = 5  # more than one in so many is not removed without being told so
 
@@ -24,7 +24,7 @@ def find_orphans(history: History) -> dict[str, int]:
     """The orphans below the output folder that can be removed: path -> bytes.
 
     Not among them is what somebody else put there or has changed, what is reached through a link, and what is a
-    thumbnail of the catalogue under another name (where the file system knows no capitals).
+    source or a thumbnail of the catalogue under another name (where the file system knows no capitals, for one).
     """
     output = history.settings["output"]
     found = {path: status for path, expected in history.strays().items() if (status := own(path, expected, output))}
@@ -46,15 +46,16 @@ def own(path: str, expected: list[int], output: str) -> os.stat_result | None:
 
 def lies_in(folder: str, output: str) -> bool:
     """Whether `folder` is below `output` in fact, and not by way of a link (`output` itself may be one)."""
-    below = os.path.normpath(os.path.join(os.path.realpath(output), os.path.relpath(folder, output)))
-    return os.path.realpath(folder) == below
+    place = os.path.normpath(os.path.join(os.path.realpath(output), os.path.relpath(folder, output)))
+    return os.path.realpath(folder) == place
 
 
 def identities(catalogue: Catalogue) -> set[tuple[int, int]]:
-    """(device, inode) of every thumbnail of the catalogue that there is."""
+    """(device, inode) of every source and thumbnail of the catalogue that there is."""
     found = set()
     for picture in catalogue.pictures.values():
-        for path in thumbnail_paths(picture.name, catalogue.settings):
+        source = below(catalogue.settings["source"], picture.name)
+        for path in (source, *thumbnail_paths(picture.name, catalogue.settings)):
             try:
                 status = os.stat(path)
             except OSError:

@@ -82,6 +82,7 @@ class Catalogue(RuleBasedStateMachine):
             copy = shutil.copytree if (REPOSITORY / part).is_dir() else shutil.copy
             copy(REPOSITORY / part, self.shop.workflow / part)
         self.hundredths = 0
+        self.seconds = 1.0  # that a run takes here
         self.script = (self.shop.workflow / "scripts/thumbnail.py").read_text()
         assert LAST_LINE in self.script
         self.config = {"source": "images", **{key: values[0] for key, values in SETTINGS.items()}}
@@ -270,7 +271,9 @@ class Catalogue(RuleBasedStateMachine):
         forecast = self.run("-n")
         assert (forecast.code, forecast.jobs) == (expected.code, expected.jobs), (expected.text, forecast.text)
         self.expect_to_make(self.names_of(expected.jobs))
+        start = time.monotonic()
         run = self.run()
+        self.seconds = time.monotonic() - start
         assert run.jobs == expected.jobs, run.text
         self.deceived -= self.names_of(run.jobs)
         failed = {name for name in self.names if not all(path.exists() for path in self.thumbnails(name))}
@@ -316,7 +319,7 @@ class Catalogue(RuleBasedStateMachine):
         elif kind == "retry":
             self.run("retry")
         else:
-            seconds = data.draw(st.floats(0.2, 0.9), "seconds")
+            seconds = data.draw(st.floats(0.3, 1), "part of a run") * self.seconds
             kill = data.draw(st.sampled_from([signal.SIGINT, signal.SIGTERM, signal.SIGKILL]), "signal")
             run = self.run(stop=(seconds, int(kill)))
             note(f"ended with {run.code}, after the jobs {run.jobs}")
@@ -375,4 +378,4 @@ def test_a_short_sequence(warm_snakemake, number):
 @pytest.mark.slow
 def test_many_sequences(warm_snakemake):
     """Others each time; THUMBMILL_SEQUENCES sets their number."""
-    drive(warm_snakemake, max_examples=int(os.environ.get("THUMBMILL_SEQUENCES", 25)), stateful_step_count=15)
+    drive(warm_snakemake, max_examples=int(os.environ.get("THUMBMILL_SEQUENCES", 20)), stateful_step_count=10)
