@@ -20,7 +20,6 @@ from scripts.shards import (
     ENDED_LOG,
     LOG,
     PATTERN,
-    RUNS,
     ShardError,
     Shards,
     check_all_made,
@@ -105,11 +104,13 @@ rule shard:
         PATTERN,
     log:
         LOG,
+    conda:
+        "envs/thumbnail.yaml"
     resources:
         pictures=0,
     params:
         command=shard_command(workflow),
-        folder=f"{RUNS}/{{run}}/{{number}}",
+        folder=lambda wildcards, output: os.path.splitext(output[0])[0],
     shell:
         # A shard that tells what failed has ended well.
         "{params.command} --cores {threads} --config shard_folder={params.folder} $(cat {params.folder}/arguments)"
