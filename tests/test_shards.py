@@ -102,14 +102,15 @@ def test_one_named_thumbnail_needs_no_shard(small_shop):
     assert run.code == 0 and run.jobs == {"a"} and shards_of(run) == 0
 
 
-def first_process(words: str, patience: float = 60) -> int:
-    """The number of the first Python process to appear whose command line holds `words`."""
+def first_process(shop, words: str, patience: float = 60) -> int:
+    """The number of the first Python process to appear in the shop's folder whose command line holds `words`."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
                 program, *arguments = path.read_text(errors="replace").split("\0")
-                if program == sys.executable and words in " ".join(arguments):
+                here = os.path.samefile(path.parent / "cwd", shop.folder)
+                if here and program == sys.executable and words in " ".join(arguments):
                     return int(path.parent.name)
         time.sleep(0.02)
     raise AssertionError(f"no process has {words!r} in its command line")
@@ -119,7 +120,7 @@ def test_a_shard_that_is_killed_is_made_again_by_a_retry(small_shop):
     done = {}
     thread = threading.Thread(target=lambda: done.update(run=small_shop.run(*SHARDS, "--retries", "1")))
     thread.start()
-    inner = first_process(f"shard_folder={RUNS}")
+    inner = first_process(small_shop, f"shard_folder={RUNS}")
     os.kill(inner, signal.SIGKILL)
     thread.join()
     assert done["run"].code == 0
@@ -131,7 +132,7 @@ def test_pictures_of_a_shard_that_died_are_listed(small_shop):
     done = {}
     thread = threading.Thread(target=lambda: done.update(run=small_shop.run("--set-resources", "shard:pictures=9")))
     thread.start()
-    os.kill(first_process(f"shard_folder={RUNS}"), signal.SIGKILL)
+    os.kill(first_process(small_shop, f"shard_folder={RUNS}"), signal.SIGKILL)
     thread.join()
     assert done["run"].code == 1
     assert len(small_shop.failures()) + len(small_shop.files()) == 3
@@ -143,7 +144,7 @@ def test_after_the_submitter_is_killed_a_rerun_carries_on(small_shop):
     process = subprocess.Popen(
         small_shop.command(*SHARDS), cwd=small_shop.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    first_process(f"shard_folder={RUNS}")
+    first_process(small_shop, f"shard_folder={RUNS}")
     process.kill()
     process.wait()
     run = small_shop.run(*SHARDS, "--rerun-incomplete")
