@@ -1,6 +1,8 @@
 """Pictures and thumbnails in object storage: against moto's server, whose requests are counted."""
 
+import contextlib
 import io
+import json
 import logging
 import re
 import subprocess
@@ -9,8 +11,10 @@ from collections import Counter
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from urllib.parse import unquote
+from urllib.request import Request, urlopen
 
 import pytest
+import yaml
 from PIL import Image
 
 from scripts import object_storage
@@ -135,10 +139,15 @@ class Store:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket="shop", Prefix="thumbs/thumb/")
         return {entry["Key"].removeprefix("thumbs/thumb/") for page in pages for entry in page.get("Contents", ())}
 
-    def run(self, *arguments: str, source="s3://shop/pictures", output="s3://shop/thumbs") -> tuple[Run, Counter]:
+    def run(
+        self,
+        *arguments,
+        source="s3://shop/pictures",
+        output="s3://shop/thumbs",
+        profile=REPOSITORY / "profiles/default",
+    ) -> tuple[Run, Counter]:
         """Run Snakemake, and count the requests: list, GET, PUT, DELETE, HEAD, POST."""
         self.requests.clear()
-        profile = REPOSITORY / "profiles/default"
         run = self.shop.run(
             *arguments, "--workflow-profile", profile, "--config", f"source={source}", f"output={output}"
         )
@@ -191,9 +200,22 @@ def store(server, shop, monkeypatch) -> Store:
 
 def reset(address: str) -> None:
     """Empty the server."""
-    from urllib.request import Request, urlopen
-
     urlopen(Request(f"{address}/moto-api/reset", method="POST")).close()
+
+
+@contextlib.contextmanager
+def keys_checked(address: str):
+    """The server refuses unknown keys, and what a user has no right to."""
+
+    def let_pass(requests: bytes) -> None:
+        headers = {"Content-Type": "text/plain"}
+        urlopen(Request(f"{address}/moto-api/reset-auth", requests, headers, method="POST")).close()
+
+    let_pass(b"0")
+    try:
+        yield
+    finally:
+        let_pass(b"inf")
 
 
 @pytest.mark.slow
@@ -291,17 +313,8 @@ def test_a_store_that_cannot_be_used_is_told_in_one_line_before_any_work(store, 
     lines, _ = told(source="images", output="s3://nowhere")
     assert lines == ["thumbmill: the store refuses s3://nowhere (NoSuchBucket: The specified bucket does not exist)"]
 
-    from urllib.request import Request, urlopen
-
-    def let_pass_without_keys(requests: bytes) -> None:
-        headers = {"Content-Type": "text/plain"}
-        urlopen(Request(f"{server[0]}/moto-api/reset-auth", requests, headers, method="POST")).close()
-
-    let_pass_without_keys(b"0")
-    try:
+    with keys_checked(server[0]):
         lines, requests = told()
-    finally:
-        let_pass_without_keys(b"inf")
     assert len(lines) == 1 and "InvalidAccessKeyId" in lines[0] and requests.total() <= 2
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
@@ -314,6 +327,47 @@ def test_a_store_that_cannot_be_used_is_told_in_one_line_before_any_work(store, 
     assert lines == [
         "thumbmill: no keys for s3://shop/thumbs: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
     ]
+
+
+@pytest.mark.slow
+def test_a_thumbnail_that_may_not_be_stored_fails_and_is_made_by_the_next_run(store, server, monkeypatch):
+    import boto3
+
+    store.put("a.jpg")
+    rights = {"Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetObject"], "Resource": "*"}
+    iam = boto3.client("iam")
+    iam.create_user(UserName="reader")
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [rights]})
+    iam.put_user_policy(UserName="reader", PolicyName="reads", PolicyDocument=policy)
+    key = iam.create_access_key(UserName="reader")["AccessKey"]
+    with monkeypatch.context() as other:
+        other.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+        other.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+        with keys_checked(server[0]):
+            run, requests = store.run()
+    assert run.code == 1 and store.shop.failures().keys() == {"s3://shop/pictures/a.jpg"}
+    assert "Failed to store output in storage s3://shop/thumbs/thumb/a.jpg\nAccessDenied" in run.text
+    assert store.thumbnails() == set() and requests["PUT"] == 1
+
+    again, _ = store.run()
+    assert again.code == 0 and store.thumbnails() == {"a.jpg"}
+
+
+@pytest.mark.slow
+def test_a_catalogue_in_a_store_is_made_in_shards_too(store):
+    for number in range(4):
+        store.put(f"{number}.jpg")
+    store.client.put_object(Bucket="shop", Key="pictures/bad.jpg", Body=b"nonsense")
+    profile = yaml.safe_load((REPOSITORY / "profiles/manycore/config.yaml").read_text())
+    profile["set-resources"]["shard"]["pictures"], profile["set-threads"]["shard"] = 3, 1
+    path = store.shop.folder / ".profile/config.yaml"
+    path.parent.mkdir()
+    path.write_text(yaml.safe_dump(profile))
+
+    run, requests = store.run(profile=path.parent)
+    assert run.code == 1 and run.last_lines[0] == "thumbmill: 4 made, 0 up to date, 1 failed"
+    assert store.thumbnails() == {f"{number}.jpg" for number in range(4)}
+    assert (requests["GET"], requests["PUT"]) == (5, 4)
 
 
 @pytest.mark.slow
