@@ -7,6 +7,9 @@ import sys
 import tempfile
 
 from scripts.catalogue import CatalogueError
+from scripts.gallery import make_gallery
+from scripts.inventory import state_parameter
+from scripts.manifest import make_manifest
 from scripts.object_storage import as_objects, input_objects
 from scripts.orphans import list_orphans, remove_orphans
 from scripts.plan import tell_plan
@@ -25,6 +28,7 @@ from scripts.shards import (
     shard_command,
 )
 from scripts.snakemake_costs import as_input_function, remember_script_path
+from scripts.snakemake_run import all_cores
 from scripts.targets import every_failure, every_thumbnail
 
 
@@ -37,6 +41,7 @@ except (SettingsError, CatalogueError, ShardError) as error:
     sys.exit(f"thumbmill: {error}")
 
 shards = Shards(catalogue, history)
+everything = input_objects(every_thumbnail(workflow, catalogue, history, shards), storage)
 atexit.register(report, workflow, catalogue, history, shards, os.getcwd())
 remember_script_path(workflow)
 
@@ -48,11 +53,15 @@ localrules:
     orphans,
     remove_orphans,
     shards_ended,
+    manifest,
+    write_manifest,
+    gallery,
+    write_gallery,
 
 
 rule all:
     input:
-        input_objects(every_thumbnail(workflow, catalogue, history, shards), storage),
+        everything,
 
 
 rule thumbnail:
@@ -137,3 +146,44 @@ rule remove_orphans:
         "logs/removed.txt",
     run:
         remove_orphans(history, config["remove_more_than_a_fifth"], log[0])
+
+
+# What is written of the thumbnails takes none of them as input: it tells what is there, though some have failed. It
+# comes when all others have ended, since it needs all cores, and its priority is the lowest.
+rule manifest:
+    input:
+        everything,
+        "manifest/manifest.json",
+
+
+rule write_manifest:
+    output:
+        "manifest/manifest.json",
+        "manifest/manifest.csv",
+    log:
+        "logs/manifest.txt",
+    priority: -1
+    threads: all_cores(workflow)
+    params:
+        state=state_parameter(workflow, "manifest", catalogue, history),
+    run:
+        make_manifest(catalogue, history, output)
+
+
+rule gallery:
+    input:
+        everything,
+        "gallery/index.html",
+
+
+rule write_gallery:
+    output:
+        "gallery/index.html",
+    log:
+        "logs/gallery.txt",
+    priority: -1
+    threads: all_cores(workflow)
+    params:
+        state=state_parameter(workflow, "gallery", catalogue, history),
+    run:
+        make_gallery(workflow, catalogue, history, output[0])

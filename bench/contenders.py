@@ -140,6 +140,9 @@ def workflow(*options: str) -> Callable[[Task], list[str]]:
     return command
 
 
+# A controller and a worker for each core: does a second controller pay?
+SHARDS = ("--workflow-profile", str(REPOSITORY / "profiles/manycore"), "--set-threads", "shard=1")
+
 PLAIN_LOOPS = {
     "sequential": Contender("plain loop, sequential", loop("sequential", "plain")),
     "threads": Contender("plain loop, ThreadPoolExecutor", loop("threads", "plain")),
@@ -156,6 +159,7 @@ WORKFLOWS = {
     ),
     "thumbmill": Contender("thumbmill", workflow()),
     "thumbmill-threads": Contender("thumbmill --futures-kind thread", workflow("--futures-kind", "thread")),
+    "thumbmill-shards": Contender("thumbmill, shards of 5,000 with a core each", workflow(*SHARDS)),
 }
 CONTENDERS = PLAIN_LOOPS | OWN_LOOPS | WORKFLOWS
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from scripts.object_storage import StoreError, is_remote, list_objects, percent, query, quote
+from scripts.status import Counter
 from scripts.thumbnail import FORMATS, ODD_NAMES, below, kinds, printable, thumbnail_paths
 
 # By these, in any case, a file counts as a picture: the usual extensions of scripts.thumbnail.READABLE.
@@ -54,6 +55,9 @@ class Catalogue:
         self.settings = settings
         self.pictures: dict[str, Picture] = {}
         self.odd: set[str] = set()
+        # Snakemake asks for each source as it builds the DAG, then for each identity as it judges what is to be made.
+        self.sources_asked = Counter("building the DAG")
+        self.identities_asked = Counter("finding out what is to be made")
         for picture in pictures:
             wildcard = stem(picture.name, settings["keep_extension"])
             if is_remote(settings["output"]):
@@ -83,8 +87,13 @@ class Catalogue:
                 if os.path.islink(link) and not (os.path.exists(link) and os.readlink(link) == target):
                     os.unlink(link)
 
+    def expect(self, pictures: int) -> None:
+        """Snakemake will be asked about so many pictures, so that it can be said how far it is."""
+        self.sources_asked.total = self.identities_asked.total = pictures
+
     def source(self, wildcards) -> list[str]:
         """The input of the job that `wildcards.picture` names: its source, or nothing if that cannot be read."""
+        self.sources_asked.step()
         picture = self.pictures.get(wildcards.picture)
         if picture is None:
             # Not of this catalogue: Snakemake says that the input is missing, and for which thumbnail.
@@ -104,6 +113,7 @@ class Catalogue:
 
         A parameter of each job, so that Snakemake's `params` trigger sees a replacement whose date is older.
         """
+        self.identities_asked.step()
         picture = self.pictures.get(wildcards.picture)
         return picture and (picture.name, picture.bytes)
 
@@ -186,11 +196,11 @@ def list_catalogue(settings: Mapping) -> Catalogue:
     left_out = [output, *(f"{output}/{size}" for size in settings["sizes"])]
     if is_remote(source):
         try:
-            pictures = sorted(find_objects(source, left_out))
+            pictures = sorted(counted(find_objects(source, left_out), source))
         except StoreError as error:
             raise CatalogueError(str(error)) from error
     elif os.path.isdir(source):
-        pictures = sorted(find_pictures(source, left_out))
+        pictures = sorted(counted(find_pictures(source, left_out), source))
     else:
         raise CatalogueError(
             f"the source folder {source!r} does not exist (seen from {os.getcwd()!r}): "
@@ -202,6 +212,14 @@ def list_catalogue(settings: Mapping) -> Catalogue:
         )
     check_collisions(pictures, settings)
     return Catalogue(pictures, settings)
+
+
+def counted(pictures: Iterable[Picture], source: str) -> Iterator[Picture]:
+    """The same `pictures`; meanwhile it is said how many have been found."""
+    found = Counter(f"listing {printable(source)}")
+    for picture in pictures:
+        found.step()
+        yield picture
 
 
 def find_pictures(source: str, left_out: Iterable[str]) -> Iterator[Picture]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from scripts.catalogue import Catalogue
 from scripts.history import UNKNOWN, Entry, History, magnitude
 from scripts.object_storage import StoreError, is_remote, local_copy
-from scripts.report import FAILURES, STOPPED, name_of, read_failures
+from scripts.report import FAILURES, STOPPED, duration, in_words, name_of, read_failures
 from scripts.thumbnail import PictureError, below, make_as_set, thumbnail_paths, write_lines
 
 CHECKSUM_LIMIT = 1_000_000  # bytes, Snakemake's default: of smaller sources it compares the content
@@ -143,19 +143,3 @@ def existing(folder: str) -> str:
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)
     return folder
-
-
-def in_words(bytes: float) -> str:
-    """So many bytes, in the unit that suits."""
-    power = min(4, max(0, (len(str(round(bytes))) - 1) // 3))
-    value = bytes / 1000**power
-    return f"{value:,.{1 if power and value < 100 else 0}f} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
-
-
-def duration(seconds: float) -> str:
-    """So many seconds, in the units that suit."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {seconds} s" if minutes else f"{max(seconds, 1)} s"

@@ -14,7 +14,15 @@ from scripts.thumbnail import FORMATS, cut, kinds, open_file, open_picture, read
 # What decides where files lie, whether a picture is accepted or what is asked of Snakemake, but not one pixel of a
 # thumbnail. Everything else does: a setting that is forgotten here costs time, one that stands here wrongly would
 # leave old thumbnails.
-NOT_PIXELS = ("source", "output", "keep_extension", "max_pixels", "leave_out", "remove_more_than_a_fifth")
+NOT_PIXELS = (
+    "source",
+    "output",
+    "keep_extension",
+    "max_pixels",
+    "leave_out",
+    "placeholder",
+    "remove_more_than_a_fifth",
+)
 
 # The scripts that make a thumbnail.
 PICTURE_SCRIPTS = ("thumbnail.py", "thumbnail_colour.py")

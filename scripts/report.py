@@ -7,7 +7,8 @@ import time
 from collections.abc import Container, Iterable, Mapping
 
 from scripts.catalogue import Catalogue
-from scripts.history import History
+from scripts.history import History, stat_files
+from scripts.object_storage import is_remote
 from scripts.shards import Shards, Told, read_told, tell
 from scripts.snakemake_run import Missing, judges_by_all, needed, outcome, recorded_as_made
 from scripts.thumbnail import below, printable, remove, write_whole
@@ -66,7 +67,8 @@ def report(workflow, catalogue: Catalogue, history: History, shards: Shards, fol
                 shards.remove()
         except OSError as error:
             print(f"thumbmill: what happened cannot be written down: {error}", file=sys.stderr)
-    print(summary(len(made) + len(unrecorded), len(current), missing, warned), file=sys.stderr)
+        facts = effort(catalogue, [*made, *unrecorded], time.time() - workflow.start_time.timestamp())
+    print(summary(len(made) + len(unrecorded), len(current), missing, warned, facts), file=sys.stderr)
 
 
 def name_of(catalogue: Catalogue, wildcard: str) -> str:
@@ -153,12 +155,33 @@ def read_notes(folder: str, pictures: Container[str]) -> dict[str, str]:
     return notes
 
 
-def summary(made: int, current: int, missing: Mapping[str, str], warned: int = 0) -> str:
-    """The last lines of a run; `warned` counts the pictures that have a thumbnail and something wrong with them."""
+def effort(catalogue: Catalogue, made: Iterable[str], seconds: float) -> str:
+    """What it took to make the thumbnails of these pictures: time, speed, bytes read and written; empty if none.
+
+    The `seconds` are those of the whole run.
+    """
+    pictures = [catalogue.pictures[wildcard] for wildcard in made]
+    if not pictures:
+        return ""
+    read = sum(picture.bytes for picture in pictures)
+    speed = len(pictures) / max(seconds, 0.001)
+    told = f"{duration(seconds)}, {speed:,.{0 if speed >= 10 else 1}f} pictures/s, {in_words(read)} in"
+    if is_remote(catalogue.settings["output"]):
+        return told  # how large they are, the store would have to be asked
+    written = sum(size for wildcard in made for _, size in stat_files(catalogue.outputs(wildcard)) or ())
+    return f"{told}, {in_words(written)} out"
+
+
+def summary(made: int, current: int, missing: Mapping[str, str], warned: int = 0, effort: str = "") -> str:
+    """The last lines of a run.
+
+    `warned` counts the pictures that have a thumbnail and something wrong with them; `effort` is what it took.
+    """
     failed = {source: reason for source, reason in missing.items() if reason != STOPPED}
     stopped = len(missing) - len(failed)
     counts = f"thumbmill: {made:,} made, {current:,} up to date, {len(failed):,} failed"
     lines = [counts + (f", {stopped:,} not made because the run was stopped" if stopped else "")]
+    lines += [f"  {effort}"] * bool(effort)
     lines += [f"  {source}: {reason}" for source, reason in sorted(failed.items())[:SHOWN]]
     if len(failed) > SHOWN:
         lines.append(f"  ... and {len(failed) - SHOWN:,} more")
@@ -195,3 +218,19 @@ def remove_idle_logs(folder: str, pictures: Container[str]) -> None:
             os.rmdir(path)
         except OSError:
             pass  # something is left in it
+
+
+def in_words(bytes: float) -> str:
+    """So many bytes, in the unit that suits."""
+    power = min(4, max(0, (len(str(round(bytes))) - 1) // 3))
+    value = bytes / 1000**power
+    return f"{value:,.{1 if power and value < 100 else 0}f} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
+def duration(seconds: float) -> str:
+    """So many seconds, in the units that suit."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{max(seconds, 1)} s"

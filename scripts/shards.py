@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from scripts.catalogue import Catalogue, CatalogueError, Picture, find_objects, list_catalogue
+from scripts.catalogue import Catalogue, CatalogueError, Picture, list_catalogue
 from scripts.history import FOLDER, History, places, write_history
 from scripts.object_storage import StoreError, check, is_remote
 from scripts.recipe import ingredients
@@ -78,7 +78,8 @@ class Shards:
         """Write what a shard of these pictures needs."""
         folder = os.path.join(RUNS, self.run, str(number))
         os.makedirs(folder)
-        names = [self.catalogue.pictures[wildcard].name for wildcard in pictures]
+        listed = [self.catalogue.pictures[wildcard] for wildcard in pictures]
+        names = [picture.name for picture in listed]
         known = self.history.known
         subset = known._replace(
             places=places(self.history.settings),
@@ -87,7 +88,7 @@ class Shards:
             folders=[],
         )
         write_history(os.path.join(folder, "history.json"), subset)
-        content = {"settings": self.history.settings, "names": names}
+        content = {"settings": self.history.settings, "pictures": listed}
         write_whole(os.path.join(folder, "shard.json"), json.dumps(content).encode())
         write_whole(os.path.join(folder, "arguments"), arguments.encode())
 
@@ -159,27 +160,30 @@ def begin_work(folder: str) -> list:
 
 
 def read_shard(folder: str) -> dict:
-    """What write() wrote for a shard: its settings and the names of its pictures."""
+    """What write() wrote for a shard: its settings and its pictures."""
     with open(os.path.join(folder, "shard.json"), encoding="ascii") as file:
         return json.load(file)
 
 
-def list_shard(names: Iterable[str], settings: Mapping) -> Catalogue:
-    """The catalogue of a shard: its own pictures, as they are now."""
+def list_shard(listed: Iterable[list], settings: Mapping) -> Catalogue:
+    """The catalogue of a shard: its own pictures, as they are now; objects in a store as they were listed."""
     pictures = []
-    if is_remote(settings["source"]):
-        found = {picture.name: picture for picture in find_objects(settings["source"], [])}
-        return Catalogue([found.get(name) or Picture(name, 0, readable=False) for name in names], settings)
-    for name in names:
-        path = below(settings["source"], name)
-        try:
-            status = os.stat(path)
-            time = max(status.st_mtime_ns, os.lstat(path).st_mtime_ns)
-        except OSError:
-            pictures.append(Picture(name, 0, readable=False))
-            continue
-        pictures.append(Picture(name, status.st_size, os.access(path, os.R_OK) and not name.endswith("/"), time))
+    for picture in map(Picture._make, listed):
+        if not is_remote(settings["source"]):
+            path = below(settings["source"], picture.name)
+            try:
+                status = os.stat(path)
+                time = max(status.st_mtime_ns, os.lstat(path).st_mtime_ns)
+                picture = picture._replace(bytes=status.st_size, time=time, readable=is_readable(path))
+            except OSError:
+                picture = picture._replace(readable=False)
+        pictures.append(picture)
     return Catalogue(pictures, settings)
+
+
+def is_readable(path: str) -> bool:
+    """Whether the file at `path` can be read; a folder that cannot be listed stands in the catalogue with a slash."""
+    return os.access(path, os.R_OK) and not path.endswith("/")
 
 
 def tell(folder: str, told: Told) -> None:
@@ -216,7 +220,7 @@ def open_catalogue(config: Mapping, workflow_folder: str) -> tuple[dict, Catalog
         return settings, catalogue, History(catalogue, ingredients(settings, workflow_folder))
     at_work = begin_work(folder)
     shard = read_shard(folder)
-    catalogue = list_shard(shard["names"], shard["settings"])
+    catalogue = list_shard(shard["pictures"], shard["settings"])
     history = History(catalogue, ingredients(shard["settings"], workflow_folder), folder)
     history.at_work = at_work
     return shard["settings"], catalogue, history

@@ -49,6 +49,11 @@ def forcing(workflow) -> str:
     return "--forcerun thumbnail" if "thumbnail" in workflow.dag_settings.forcerun else ""
 
 
+def all_cores(workflow) -> int:
+    """The cores of this machine that the run may use; 1 where its jobs go elsewhere and none are named."""
+    return workflow.resource_settings.cores or 1
+
+
 def largest_shard(workflow) -> int:
     """How many pictures a shard holds at most, as a profile says (set-resources); 0 if this run makes no shards."""
     return workflow.get_rule("shard").resources["pictures"].value if runs_jobs(workflow) else 0
@@ -131,6 +136,16 @@ def recorded_as_made(workflow, paths: Iterable[str]) -> bool:
         if record is None or record.endtime != mtime(path):
             return False
     return True
+
+
+def seconds_taken(workflow, path: str) -> float | None:
+    """How long the job took that made the file at `path` (as Snakemake holds it); None if there is no record of it."""
+    from snakemake.io import IOFile  # here, since workers import this package without Snakemake
+
+    record = workflow.persistence.metadata(IOFile(path))
+    if record is None or not record.starttime or not record.endtime:
+        return None
+    return max(0.0, record.endtime - record.starttime)
 
 
 def mtime(path: str) -> float:

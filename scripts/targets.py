@@ -8,6 +8,7 @@ from scripts.history import History
 from scripts.report import FAILURES, name_of, read_failures
 from scripts.shards import Shards
 from scripts.snakemake_run import forcing, largest_shard, may_leave_out
+from scripts.status import say
 
 
 def every_thumbnail(workflow, catalogue: Catalogue, history: History, shards: Shards) -> Callable:
@@ -18,6 +19,7 @@ def every_thumbnail(workflow, catalogue: Catalogue, history: History, shards: Sh
 
     @functools.cache
     def thumbnails() -> list[str]:
+        say("looking for what has changed")
         pictures = list(catalogue.pictures)
         if catalogue.settings["leave_out"] and may_leave_out(workflow) and not history.shard_folder:
             left_out = history.leave_out()
@@ -52,4 +54,5 @@ def ask_for(pictures: list[str], workflow, catalogue: Catalogue, history: Histor
         return catalogue.thumbnails(pictures)
     if (largest := largest_shard(workflow)) and not history.shard_folder:
         return shards.divide(pictures, largest, forcing(workflow), workflow.dryrun)
+    catalogue.expect(len(pictures))
     return catalogue.thumbnails(pictures)

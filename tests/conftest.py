@@ -16,6 +16,9 @@ from tests.warm_snakemake import OUTPUT, WarmSnakemake
 REPOSITORY = Path(__file__).parent.parent
 
 
+EFFORT = re.compile(r"  .*[0-9] s, [0-9.,]+ pictures/s, [0-9.]+ \w+ in, [0-9.]+ \w+ out$")
+
+
 class Run(NamedTuple):
     """What a run of Snakemake came to: exit code, the pictures whose jobs ran (by wildcard), all that it printed."""
 
@@ -25,10 +28,10 @@ class Run(NamedTuple):
 
     @property
     def last_lines(self) -> list[str]:
-        """The summary: from the line that counts."""
+        """The summary: from the line that counts, without the one that tells time and bytes."""
         lines = self.text.rstrip().splitlines()
         start = max(number for number, line in enumerate(lines) if line.startswith("thumbmill: "))
-        return lines[start:]
+        return [line for line in lines[start:] if not EFFORT.match(line)]
 
 
 class Shop:

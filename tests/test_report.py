@@ -1,7 +1,11 @@
 """The summary and the failures file, from plain values."""
 
+import os
+
+from scripts.catalogue import Catalogue, Picture
 from scripts.report import (
     STOPPED,
+    effort,
     forecast,
     read_failures,
     read_notes,
@@ -36,6 +40,27 @@ def test_the_summary_shows_twenty_failures_and_counts_the_rest():
     assert lines[1] == "  00.jpg: damaged"
     assert lines[20] == "  19.jpg: damaged"
     assert lines[21:] == ["  ... and 3 more", "  all of them, with their reasons: logs/failures.tsv"]
+
+
+def test_the_summary_tells_what_it_took():
+    assert summary(3, 0, {"x.jpg": "damaged"}, effort="9 s").splitlines()[:3] == [
+        "thumbmill: 3 made, 0 up to date, 1 failed",
+        "  9 s",
+        "  x.jpg: damaged",
+    ]
+
+
+def test_what_a_run_took(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = {"source": "images", "output": "out", "sizes": {"a": {}}, "format": ["jpeg"], "keep_extension": False}
+    catalogue = Catalogue([Picture(f"{n}.jpg", 1_500_000, True) for n in range(40)], settings)
+    os.makedirs("out/a")
+    for n in range(40):
+        with open(f"out/a/{n}.jpg", "wb") as file:
+            file.write(bytes(2_000))
+    assert effort(catalogue, [str(n) for n in range(40)], 80.2) == "1 min 20 s, 0.5 pictures/s, 60.0 MB in, 80.0 kB out"
+    assert effort(catalogue, ["1"], 0.01) == "1 s, 100 pictures/s, 1.5 MB in, 2.0 kB out"
+    assert effort(catalogue, [], 5) == ""
 
 
 def test_the_forecast_of_a_dry_run():

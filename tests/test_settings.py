@@ -66,6 +66,7 @@ def test_nothing_set_is_all_defaults():
         "linear": False,
         "animated": False,
         "damaged": "refuse",
+        "placeholder": "none",
         "leave_out": True,
         "remove_more_than_a_fifth": False,
     }

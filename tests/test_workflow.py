@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.conftest import EFFORT
+
 ALL = {"a", "b", "sub/c"}
 THUMBNAILS = {"thumb/a.jpg", "thumb/b.jpg", "thumb/sub/c.jpg"}
 LONG_AGO = 946_684_800  # 1 January 2000, seconds since the epoch
@@ -26,6 +28,7 @@ def test_first_run_makes_all_and_the_second_nothing(small_shop, cores):
     assert first.code == 0
     assert first.jobs == ALL
     assert first.last_lines == ["thumbmill: 3 made, 0 up to date, 0 failed"]
+    assert EFFORT.match(first.text.splitlines()[-1])
     assert small_shop.files() == THUMBNAILS
     with Image.open(small_shop.thumbnail("sub/c.jpg")) as thumbnail:
         assert (thumbnail.format, thumbnail.size) == ("JPEG", (60, 40))

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -88,11 +89,18 @@ class ExecutorSettings(ExecutorSettingsBase):
             "fail are printed in full all the same. Saves a tenth of a millisecond for each job.",
         },
     )
+    progress_seconds: float = field(
+        default=0.0,
+        metadata={
+            "help": "Tell how many jobs are done every so many seconds, instead of two lines at the end of each job "
+            "(0: those two lines, as Snakemake does). Saves a tenth of a millisecond for each job.",
+        },
+    )
 
     def __post_init__(self):
         if self.kind not in ("process", "thread"):
             raise setting_error("kind", self.kind, "'process' or 'thread'")
-        for name in ("prepare_ahead", "jobs_per_worker"):
+        for name in ("prepare_ahead", "jobs_per_worker", "progress_seconds"):
             if getattr(self, name) < 0:
                 raise setting_error(name.replace("_", "-"), getattr(self, name), "0 or more")
         self.modules = [name.strip() for name in self.preload.split(",") if name.strip()]
@@ -181,6 +189,8 @@ class Executor(RealExecutor):
         self._unrecorded = {}  # jobs reported, but not yet written down by Snakemake
         self._failed = False  # a job has failed for good, and no others are to be started
         self._gave_up = False  # Snakemake has been told to end the run
+        self._tells_progress = False  # in place of Snakemake
+        self._next_progress = 0.0  # time.monotonic() of the next line about it
         self._plain = {}  # rule name: whether its jobs are plain scripts
         self._scripts = {}  # rule name: its script, if that is the same for all its jobs
         self._seconds = {}  # rule name: how long its jobs take; the last ones count most
@@ -202,6 +212,8 @@ class Executor(RealExecutor):
     def run_jobs(self, jobs):
         if self._dispatcher is None:
             self._take_over_sigterm()
+            if self._settings.progress_seconds:
+                self._tells_progress = self._internals.take_over_progress(self.workflow.scheduler)
             self._dispatcher = threading.Thread(target=self._dispatch, name="dispatcher", daemon=True)
             self._dispatcher.start()
         self._arrived.extend(jobs)
@@ -222,6 +234,8 @@ class Executor(RealExecutor):
 
     def shutdown(self):
         self._stop_dispatcher()
+        if self._tells_progress:
+            self.workflow.scheduler.progress()
         self._pool.close()
         self._builtin.shutdown()
 
@@ -283,6 +297,8 @@ class Executor(RealExecutor):
                     self._accept(self._arrived.popleft())
                 if len(self._successes) >= REPORT_JOBS or not self._waiting or not outcomes:
                     self._report_successes()
+                if self._tells_progress:
+                    self._tell_progress()
                 if self._failed:
                     self._give_up()
                 else:
@@ -415,6 +431,12 @@ class Executor(RealExecutor):
             self._unrecorded.update(dict.fromkeys(self._successes))
             self._internals.report_successes(self.workflow.scheduler, self._successes)
             self._successes.clear()
+
+    def _tell_progress(self):
+        now = time.monotonic()
+        if now >= self._next_progress:
+            self._next_progress = now + self._settings.progress_seconds
+            self.workflow.scheduler.progress()
 
     def _give_up(self):
         """After a final failure, end the run once the jobs that are running have ended."""

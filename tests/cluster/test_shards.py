@@ -31,7 +31,7 @@ class ClusterShop(Shop):
             "slurm-init-seconds-before-status-checks": 2,
             "latency-wait": 5,
             "set-resources": {"shard": {"pictures": 700}},
-            "set-threads": {"shard": 1},
+            "set-threads": {"shard": 2},
             "default-resources": {"mem_mb": 500, "runtime": 10},
         }
         (folder / "profile").mkdir()

@@ -47,7 +47,15 @@ def test_another_kind_of_pool_is_refused(project):
 
 def test_settings_are_in_the_help():
     output = subprocess.run([sys.executable, "-m", "snakemake", "--help"], capture_output=True, text=True).stdout
-    for name in ("kind", "prepare-ahead", "jobs-per-worker", "preload", "no-empty-logs", "quiet-jobs"):
+    for name in (
+        "kind",
+        "prepare-ahead",
+        "jobs-per-worker",
+        "preload",
+        "no-empty-logs",
+        "quiet-jobs",
+        "progress-seconds",
+    ):
         assert f"--futures-{name}" in output
 
 
@@ -69,6 +77,22 @@ def test_quiet_jobs(project):
     assert "rule a:" not in output.replace("Error in rule a:", "")
     assert "Error in rule a:" in output
     assert "output: b" in output
+
+
+@pytest.mark.parametrize(
+    ("options", "finished", "steps"),
+    [((), 7, 7), (("--futures-progress-seconds", "1000"), 0, 2), (("--quiet", "progress"), 0, 0)],
+)
+def test_progress_seconds(project, options, finished, steps):
+    project.write(
+        Snakefile="rule all:\n    input: expand('{n}', n=range(6))\nrule a:\n    output: '{n}'\n    script: 'a.py'\n",
+        a_py="open(snakemake.output[0], 'w')",
+    )
+    output = project.run(*options)
+    assert output.count("Finished jobid") == finished
+    assert output.count(" of 7 steps") == steps
+    if steps:
+        assert "7 of 7 steps (100%) done" in output
 
 
 @pytest.mark.parametrize("option", [[], ["--futures-no-empty-logs"]])
