@@ -172,7 +172,8 @@ class History:
                 pictures[self.catalogue.pictures[wildcard].name] = list(entry)
         for wildcard in self.left_out:
             name = self.catalogue.pictures[wildcard].name
-            if name in pictures and pictures[name][3] != self.today:
+            unchanged = pictures.get(name) == self.known.pictures[name]  # no other run has made it meanwhile
+            if unchanged and pictures[name][3] != self.today:
                 pictures[name] = list(Entry(*pictures[name])._replace(valid=self.today))
         for name in pictures.keys() - {picture.name for picture in self.catalogue.pictures.values()}:
             strays |= own_files(name, Entry(*pictures.pop(name)), self.settings)
