@@ -175,7 +175,7 @@ class History:
             unchanged = pictures.get(name) == self.known.pictures[name]  # no other run has made it meanwhile
             if unchanged and pictures[name][3] != self.today:
                 pictures[name] = list(Entry(*pictures[name])._replace(valid=self.today))
-        for name in pictures.keys() - {picture.name for picture in self.catalogue.pictures.values()}:
+        for name in self.gone(pictures):
             strays |= own_files(name, Entry(*pictures.pop(name)), self.settings)
         if strays:
             for name in pictures:
@@ -188,37 +188,41 @@ class History:
             recipes={recipe: recipes[recipe] for recipe in sorted(used)},
             pictures=pictures,
             strays=strays,
-            folders=sorted({*before.folders, *self.new_folders(made)}),
+            folders=sorted({*self.old_folders(before.folders), *self.new_folders(made)}),
             runs=before.runs | ({magnitude(len(made)): [len(made), round(seconds, 3)]} if made else {}),
         )
 
     def strays(self) -> dict[str, list[int]]:
         """The thumbnails that thumbmill made and nothing asks for any more: path -> [time, size], as it made them."""
-        names = {picture.name for picture in self.catalogue.pictures.values()}
-        gone = self.known.pictures.keys() - names
         strays = dict(self.known.strays)
-        for name in gone:
+        for name in self.gone(self.known.pictures):
             strays |= own_files(name, Entry(*self.known.pictures[name]), self.settings)
-        for name in names if strays else ():
-            for path in thumbnail_paths(name, self.settings):
+        for picture in self.catalogue.pictures.values() if strays else ():
+            for path in thumbnail_paths(picture.name, self.settings):
                 strays.pop(path, None)
         return strays
 
-    def forget(self, removed: Iterable[str], folders: Iterable[str]) -> None:
-        """Write down that these strays and folders were removed. Raises OSError."""
+    def gone(self, names: Iterable[str]) -> set[str]:
+        """Those of the pictures of these `names` that are no longer in the source folder.
+
+        What lay in a folder that can no longer be listed may still be there.
+        """
+        there = {picture.name for picture in self.catalogue.pictures.values()}
+        closed = tuple(name for name in there if name.endswith("/"))
+        return {name for name in names if name not in there and not name.startswith(closed)}
+
+    def forget_removed(self) -> None:
+        """Write down which strays and folders are no longer there. Raises OSError."""
         with locked(self.path):
             before = read_history(self.path, self.settings)
-            names = {picture.name for picture in self.catalogue.pictures.values()}
-            strays = self.strays()
-            for path in removed:
-                strays.pop(path, None)
+            gone = self.gone(before.pictures)
             write_history(
                 self.path,
                 before._replace(
                     places=places(self.settings),
-                    pictures={name: entry for name, entry in before.pictures.items() if name in names},
-                    strays=strays,
-                    folders=sorted(set(before.folders) - set(folders)),
+                    pictures={name: entry for name, entry in before.pictures.items() if name not in gone},
+                    strays={path: file for path, file in self.strays().items() if os.path.lexists(path)},
+                    folders=[folder for folder in before.folders if os.path.isdir(folder)],
                 ),
             )
 
@@ -233,6 +237,10 @@ class History:
         known = before.pictures.get(picture.name)
         ours = made_by_us or bool(known and known[4] and known[5] == files)
         return Entry(picture.bytes, time, self.recipe_of(wildcard), self.today, ours, files)
+
+    def old_folders(self, folders: Iterable[str]) -> set[str]:
+        """Those of the `folders` that were there before this run: should one come back, it is somebody else's."""
+        return set(folders) if self.folders_before is None else self.folders_before & set(folders)
 
     def new_folders(self, made: Iterable[str]) -> set[str]:
         """The folders below the output folder that this run made for the thumbnails of the pictures it `made`."""

@@ -2,27 +2,29 @@
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from scripts.catalogue import Catalogue
-from scripts.history import History
+from scripts.history import UNKNOWN, Entry, History
 from scripts.object_storage import is_remote
-from scripts.report import SHOWN
-from scripts.thumbnail import printable, thumbnail_paths, write_lines
+from scripts.report import SHOWN, in_words
+from scripts.thumbnail import below, printable, thumbnail_paths, write_lines
+
+MOST = 5  # more than one in so many is not removed without being told so
 
 
 class OrphansError(Exception):
-    """Orphans were not removed; the message says why, and what to do."""
+    """Orphans are not removed; the message says why, and what to do.
 
-
-MOST = 5  # more than one in so many is not removed without being told so
+    Not sys.exit: Snakemake would wait for ever for a `run:` block that ends so.
+    """
 
 
 def find_orphans(history: History) -> dict[str, int]:
     """The orphans below the output folder that can be removed: path -> bytes.
 
     Not among them is what somebody else put there or has changed, what is reached through a link, and what is a
-    thumbnail of the catalogue under another name (where the file system knows no capitals).
+    source or a thumbnail of the catalogue under another name (where the file system knows no capitals, for one).
 
     Raises OrphansError if the output folder is in object storage.
     """
@@ -51,15 +53,16 @@ def own(path: str, expected: list[int], output: str) -> os.stat_result | None:
 
 def lies_in(folder: str, output: str) -> bool:
     """Whether `folder` is below `output` in fact, and not by way of a link (`output` itself may be one)."""
-    below = os.path.normpath(os.path.join(os.path.realpath(output), os.path.relpath(folder, output)))
-    return os.path.realpath(folder) == below
+    place = os.path.normpath(os.path.join(os.path.realpath(output), os.path.relpath(folder, output)))
+    return os.path.realpath(folder) == place
 
 
 def identities(catalogue: Catalogue) -> set[tuple[int, int]]:
-    """(device, inode) of every thumbnail of the catalogue that there is."""
+    """(device, inode) of every source and thumbnail of the catalogue that there is."""
     found = set()
     for picture in catalogue.pictures.values():
-        for path in thumbnail_paths(picture.name, catalogue.settings):
+        source = below(catalogue.settings["source"], picture.name)
+        for path in (source, *thumbnail_paths(picture.name, catalogue.settings)):
             try:
                 status = os.stat(path)
             except OSError:
@@ -74,7 +77,8 @@ def list_orphans(history: History, log: str) -> None:
     lines = [printable(path) for path in orphans]
     write_lines(log, lines)
     print(
-        f"thumbmill: {len(orphans):,} of {count_own(history):,} thumbnails are orphans, {sum(orphans.values()):,} bytes"
+        f"thumbmill: {len(orphans):,} of {count_own(history, orphans):,} thumbnails are orphans, "
+        f"{in_words(sum(orphans.values()))}"
     )
     tell(lines, log)
     if orphans:
@@ -88,19 +92,23 @@ def tell(lines: list[str], log: str) -> None:
         print(f"  ... and {len(lines) - SHOWN:,} more: {log}")
 
 
-def count_own(history: History) -> int:
-    """The number of thumbnails that thumbmill made, orphans included."""
-    wanted = sum(len(entry[5]) for entry in history.known.pictures.values() if entry[4])
-    return wanted + len(history.known.strays)
+def count_own(history: History, orphans: Collection[str]) -> int:
+    """The number of thumbnails that thumbmill made and that are there, the `orphans` included."""
+    wanted = {picture.name for picture in history.catalogue.pictures.values()}
+    entries = (Entry(*fields) for name, fields in history.known.pictures.items() if name in wanted)
+    return len(orphans) + sum(time != UNKNOWN for entry in entries if entry.ours for time, _ in entry.files)
 
 
 def remove_orphans(history: History, more_than_a_fifth: bool, log: str) -> None:
     """Remove the orphans, and those folders that thumbmill made and that are empty then.
 
-    What was removed is printed, and written to the file `log`. Raises OrphansError if the orphans are more than a
-    fifth of all thumbnails and `more_than_a_fifth` is not allowed, or if one cannot be removed.
+    What was removed is printed, and written to the file `log`.
+
+    Raises OrphansError, before anything is removed, if the orphans are more than a fifth of all thumbnails and
+    `more_than_a_fifth` is not allowed; and after all others are, if one cannot be removed.
     """
-    orphans, own = find_orphans(history), count_own(history)
+    orphans = find_orphans(history)
+    own = count_own(history, orphans)
     if len(orphans) * MOST > own and not more_than_a_fifth:
         raise OrphansError(
             f"{len(orphans):,} of {own:,} thumbnails are orphans, more than a fifth: none was removed. "
@@ -110,11 +118,11 @@ def remove_orphans(history: History, more_than_a_fifth: bool, log: str) -> None:
         )
     removed, problems = remove_files(orphans)
     folders = remove_empty_folders(history.known.folders, history.settings["output"])
-    history.forget(removed, folders)
+    history.forget_removed()
     lines = [printable(path) for path in (*removed, *folders)]
     write_lines(log, lines)
     freed = sum(orphans[path] for path in removed)
-    print(f"thumbmill: {len(removed):,} orphans removed ({freed:,} bytes), and {len(folders):,} empty folders")
+    print(f"thumbmill: {len(removed):,} orphans removed ({in_words(freed)}), and {len(folders):,} empty folders")
     tell(lines, log)
     if problems:
         raise OrphansError("\n".join(problems))
