@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
 from scripts.catalogue import Catalogue
@@ -37,29 +37,40 @@ class Cost(NamedTuple):
 def make_plan(catalogue: Catalogue, history: History, failures: Mapping[str, str]) -> Plan:
     """Sort the catalogue by what the next run would do; `failures` are those of the last runs, source to reason."""
     plan = Plan([], [], [], [], [])
+    gone = history.gone(history.known.pictures)
+    of_gone = {path for name in gone for path in thumbnail_paths(name, catalogue.settings)}
     for wildcard in catalogue.pictures:
-        getattr(plan, judge(wildcard, catalogue, history, failures)).append(wildcard)
+        getattr(plan, judge(wildcard, catalogue, history, failures, of_gone)).append(wildcard)
     return plan
 
 
-def judge(wildcard: str, catalogue: Catalogue, history: History, failures: Mapping[str, str]) -> str:
-    """The field of Plan in which a picture belongs."""
+def judge(
+    wildcard: str, catalogue: Catalogue, history: History, failures: Mapping[str, str], of_gone: Container[str] = ()
+) -> str:
+    """The field of Plan in which a picture belongs; `of_gone` are the thumbnails of pictures that are gone."""
     if history.is_current(wildcard):
         return "current"
     picture = catalogue.pictures[wildcard]
+    entry = history.known.pictures.get(picture.name)
     files = history.stat(wildcard)
     if files is None:
-        return "failed" if failures.get(name_of(catalogue, wildcard), STOPPED) != STOPPED else "new"
+        if failures.get(name_of(catalogue, wildcard), STOPPED) != STOPPED:
+            return "failed"
+        return "changed" if entry else "new"
     newer = picture.time > min(time for time, _ in files)
-    if picture.name not in history.known.pictures:
-        return "changed" if newer else "current"
-    entry = Entry(*history.known.pictures[picture.name])
+    if not picture.readable:
+        return "changed"
+    if not entry:
+        renamed = thumbnail_paths(picture.name, catalogue.settings)[0] in of_gone
+        return "changed" if newer or renamed else "current"
+    entry = Entry(*entry)
     if picture.bytes != entry.bytes or history.recipe_of(wildcard) != entry.recorded:
         return "changed"
     if newer:
         compared = picture.bytes <= CHECKSUM_LIMIT and not is_remote(catalogue.settings["source"])
         return "touched" if compared else "changed"
-    return "current"
+    # Without a known date, and not newer: it comes from another source folder than the one it was made from.
+    return "changed" if entry.time == UNKNOWN else "current"
 
 
 def cost(pictures: list[str], catalogue: Catalogue, history: History) -> Cost:
@@ -67,7 +78,7 @@ def cost(pictures: list[str], catalogue: Catalogue, history: History) -> Cost:
     known = [Entry(*fields) for fields in history.known.pictures.values()]
     sizes = [sum(size for _, size in entry.files) for entry in known if all(time != UNKNOWN for time, _ in entry.files)]
     run = history.known.runs.get(magnitude(len(pictures))) or max(history.known.runs.values(), default=None)
-    if sizes and run:
+    if sizes and run and len(pictures) <= 10 * run[0]:  # of a smaller one, most was Snakemake's start
         made, seconds = run
         return Cost(sum(sizes) / len(sizes), seconds / made, f"as in the run that made {made:,.0f}")
     step = max(1, len(pictures) // SAMPLE)
@@ -99,7 +110,7 @@ def tell_plan(catalogue: Catalogue, history: History, log: str) -> None:
     lines = [
         f"thumbmill: {len(catalogue.pictures):,} pictures in {catalogue.settings['source']}",
         f"  {len(plan.new):,} are new",
-        f"  {len(plan.changed):,} changed, or their settings did",
+        f"  {len(plan.changed):,} changed, or their settings did, or they lack a thumbnail",
         f"  {len(plan.failed):,} failed last time",
         f"  {len(plan.current):,} are up to date",
     ]
