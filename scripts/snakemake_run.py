@@ -22,7 +22,7 @@ class Outcome(NamedTuple):
     """What became of the pictures that a run looked at, each by what Snakemake calls it."""
 
     made: list[str]
-    made_unrecorded: list[str]  # made just before an interruption: Snakemake will make them again
+    made_unrecorded: list[str]  # just before an interruption or with --drop-metadata: Snakemake may make them again
     current: dict[str, list[str]]  # and the paths of their thumbnails, as Snakemake holds them
     missing: dict[str, Missing]
 
@@ -108,7 +108,7 @@ def outcome(workflow) -> Outcome:
             continue
         picture = job.wildcards_dict["picture"]
         if dag.finished(job):
-            result.made.append(picture)
+            (result.made if workflow.execution_settings.keep_metadata else result.made_unrecorded).append(picture)
         elif not dag.needrun(job):
             result.current[picture] = job.output
         elif job not in failed and not job.output[0].is_storage and made_since(job.output, start):

@@ -138,6 +138,28 @@ def test_a_run_by_other_rules_leaves_no_trace(done):
     assert done.run().jobs == {"a"}
 
 
+def test_a_run_without_records_leaves_no_trace(done):
+    """Snakemake then keeps its records of the run before, by which it makes all again."""
+    configure(done, quality={"jpeg": 20})
+    assert done.run("--drop-metadata").jobs == EVERYTHING
+    assert done.run("-n", "--config", "leave_out=false").jobs == EVERYTHING
+    assert done.run().jobs == EVERYTHING
+    assert done.run().jobs == set()
+
+
+def test_what_another_run_makes_meanwhile_is_its_own(done):
+    """Snakemake locks only what is in the DAG: a run with other settings can make what this one leaves out."""
+    with contextlib.chdir(done.folder):
+        this = history(done)
+        assert this.leave_out() == EVERYTHING
+        configure(done, quality={"jpeg": 20})
+        assert done.run().jobs == EVERYTHING
+        this.update([], {}, 1)
+    configure(done)
+    assert left_out(done) == set()
+    assert done.run().jobs == EVERYTHING
+
+
 @pytest.mark.parametrize(
     "flags",
     [
