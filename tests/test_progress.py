@@ -90,6 +90,12 @@ def test_numbers():
     assert progress.done == 1000, "the target rule is no picture"
 
 
+def test_a_run_without_jobs_that_count_tells_nothing_of_them():
+    progress = Progress("pictures", frozenset({"thumbnail"}))
+    progress.started({"shard": 3, "all": 1, "total": 4})
+    assert not progress.running
+
+
 def test_rate_is_that_of_late():
     progress = Progress()
     progress.started({"one": 100_000, "total": 100_000})

@@ -55,13 +55,13 @@ class Progress:
         self.total = None  # jobs that count, as the statistics before the first job tell
         self.done = 0
         self.failed: set[int] = set()  # job ids
-        self.running = False  # whether jobs have been started
+        self.running = False  # whether jobs that count have been started
         self.samples: deque[tuple[float, int]] = deque()  # (seconds, jobs done)
 
     def started(self, stats: dict[str, int]) -> None:
         """Jobs are about to start; `stats` are their numbers by rule, and in `total` that of all."""
         self.total = sum(number for rule, number in stats.items() if rule in (self.rules or stats) and rule != "total")
-        self.running = True
+        self.running = bool(self.total)
 
     def step(self, done: int, total: int, now: float) -> None:
         """So many jobs of so many are done, at the time `now` (seconds)."""
@@ -145,7 +145,8 @@ class LogHandler(LogHandlerBase):
             return
         if event == LogEvent.PROGRESS:
             self.progress.step(record.done, record.total, record.created)
-            self._tell(", ".join(self.progress.facts()))
+            if self.progress.running:
+                self._tell(", ".join(self.progress.facts()))
             return
         if event == LogEvent.RUN_INFO and not self.common_settings.dryrun:
             self.progress.started(record.stats)
