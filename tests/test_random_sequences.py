@@ -394,4 +394,4 @@ def test_a_short_sequence(warm_snakemake, number):
 @pytest.mark.slow
 def test_many_sequences(warm_snakemake):
     """Others each time; THUMBMILL_SEQUENCES sets their number."""
-    drive(warm_snakemake, max_examples=int(os.environ.get("THUMBMILL_SEQUENCES", 20)), stateful_step_count=8)
+    drive(warm_snakemake, max_examples=int(os.environ.get("THUMBMILL_SEQUENCES", 5)), stateful_step_count=8)
