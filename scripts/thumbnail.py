@@ -53,12 +53,12 @@ FORMATS = {
 # must be left for each pixel of a thumbnail, along each side, for that scale to be taken; and for a picture to be
 # halved by averaging, which takes a fifth of the precise resampling's time. Measured (python -m bench.quality scales):
 # with these, the structural similarity to a full decode by Lanczos is 0.997 in the mean of photographs.
-LEAST_LEFT = {2: 1.75, 4: 2.75, 8: 2.25}
+LEAST_LEFT = {2: 1.75, 4: 2.25, 8: 2.25}
 LEAST_LEFT_BY_HALVING = 1.75
 
 # With as many left, cubic convolution is as good to the eye as Lanczos (0.997 against 0.998), in two thirds of the
 # time.
-ENOUGH_FOR_CUBIC = 2.0
+ENOUGH_FOR_CUBIC = 2.75
 
 FOCUS_NAMES = {
     "center": "50% 50%",
