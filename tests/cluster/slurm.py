@@ -1,5 +1,6 @@
 """A SLURM cluster on this machine, from Debian's packages: one controller, two nodes, everything below one folder."""
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -167,6 +168,14 @@ class Slurm:
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 pass
         return list(found.values())
+
+    def commands(self, node: str) -> list[str]:
+        """The command lines of the node's processes."""
+        found = []
+        for process in self.processes(node):
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                found.append(" ".join(process.cmdline()))
+        return found
 
     def runs_on(self, process: psutil.Process, node: str) -> bool:
         """Whether this is a daemon of the node (they keep its log open) or knows from its environment to be its job."""
