@@ -14,14 +14,15 @@ from scripts.object_storage import as_objects, input_objects
 from scripts.orphans import list_orphans, remove_orphans
 from scripts.plan import tell_plan
 from scripts.report import report
+from scripts.running import RunningError
 from scripts.settings import SettingsError, find_config
 from scripts.shards import (
     ALL_ENDED,
     ENDED_LOG,
     LOG,
     PATTERN,
-    ShardError,
     Shards,
+    begin,
     check_all_made,
     open_catalogue,
     shard_command,
@@ -35,14 +36,22 @@ configfile: find_config(workflow.basedir)
 
 
 try:
-    config, catalogue, history = open_catalogue(config, workflow.basedir)
-except (SettingsError, CatalogueError, ShardError) as error:
+    config, catalogue, history, running = open_catalogue(config, workflow.basedir)
+except (SettingsError, CatalogueError, RunningError) as error:
     sys.exit(f"thumbmill: {error}")
 
-shards = Shards(catalogue, history)
+shards = Shards(catalogue, history, running)
 everything = input_objects(every_thumbnail(workflow, catalogue, history, shards), storage)
-atexit.register(report, workflow, catalogue, history, shards, os.getcwd())
+atexit.register(report, workflow, catalogue, history, shards, running, os.getcwd())
 remember_script_path(workflow)
+
+
+# Before the first job.
+onstart:
+    try:
+        begin(workflow, history, shards, running)
+    except (RunningError, OSError) as error:
+        sys.exit(f"thumbmill: {error}")
 
 
 localrules:

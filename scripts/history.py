@@ -138,11 +138,6 @@ class History:
         facts = read_facts(below(self.settings["source"], picture.name), self.settings["max_pixels"])
         return facts is not None and same_result(self.known.recipes[recipe], self.ingredients, facts)
 
-    def see_folders(self) -> None:
-        """Remember which folders there are below the output folder, before this run makes others."""
-        if not is_remote(self.settings["output"]):  # which has no folders
-            self.folders_before = set(folders_below(self.settings["output"]))
-
     def update(
         self,
         made: Iterable[str],
@@ -338,9 +333,3 @@ def own_files(name: str, entry: Entry, settings: Mapping) -> dict[str, list[int]
         return {}
     files = zip(thumbnail_paths(name, settings), entry.files, strict=True)
     return {path: file for path, file in files if file[0] != UNKNOWN}
-
-
-def folders_below(folder: str) -> Iterator[str]:
-    """The folders below `folder`, which need not exist; links are not followed."""
-    for path, folders, _ in os.walk(folder):
-        yield from (os.path.join(path, name) for name in folders)

@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable, Mapping
 from scripts.catalogue import Catalogue
 from scripts.history import History, stat_files
 from scripts.object_storage import is_remote
+from scripts.running import Running, RunningError
 from scripts.shards import Shards, Told, read_told, tell
 from scripts.snakemake_run import Missing, judges_by_all, needed, outcome, recorded_as_made
 from scripts.thumbnail import below, printable, remove, write_whole
@@ -25,14 +26,16 @@ IN_SHARD = "has no thumbnail, or something about it changed"
 UNKNOWN = "its job ended without a word: Snakemake's own log, named above, says how"
 
 
-def report(workflow, catalogue: Catalogue, history: History, shards: Shards, folder: str) -> None:
+def report(
+    workflow, catalogue: Catalogue, history: History, shards: Shards, running: Running | None, folder: str
+) -> None:
     """Tell how a run in the working directory `folder` ended, as the last thing that the process does.
 
     Snakemake's hooks (onsuccess, onerror) do not run when there is nothing to do, and Snakemake writes more lines
     after them; so this is called as the interpreter exits. Says nothing where nothing was run: in the processes of
     single jobs, after an error in the settings, for other targets. After a dry run it says what would be done.
     """
-    if not workflow.is_main_process or workflow.scheduler is None:
+    if not workflow.is_main_process or workflow.scheduler is None or (running and running.refused):
         return
     with contextlib.chdir(folder):  # Snakemake has gone back to where it was started.
         if workflow.dryrun:
@@ -59,7 +62,7 @@ def report(workflow, catalogue: Catalogue, history: History, shards: Shards, fol
             if history.shard_folder:
                 if STOPPED not in reasons.values():
                     tell(history.shard_folder, Told(made, ours, reasons))
-            else:
+            elif may_write(running):
                 warned = keep_lists(catalogue, [*made, *unrecorded, *current], missing)
                 if not workflow.touch:
                     seconds = time.time() - workflow.start_time.timestamp()
@@ -69,6 +72,20 @@ def report(workflow, catalogue: Catalogue, history: History, shards: Shards, fol
             print(f"thumbmill: what happened cannot be written down: {error}", file=sys.stderr)
         facts = effort(catalogue, [*made, *unrecorded], time.time() - workflow.start_time.timestamp())
     print(summary(len(made) + len(unrecorded), len(current), missing, warned, facts), file=sys.stderr)
+
+
+def may_write(running: Running) -> bool:
+    """Whether this run may write down how it ended: it has the lock, or had nothing to do and can take it now.
+
+    While another run works, one that had nothing to do has nothing to tell either that could not wait.
+    """
+    if not running.held:
+        try:
+            running.take()
+        except RunningError:
+            return False
+        running.sweep()
+    return True
 
 
 def name_of(catalogue: Catalogue, wildcard: str) -> str:

@@ -5,28 +5,23 @@ run of its own, which knows nothing but its own pictures. A folder for each run 
 and what they tell; when the submitting run ends, it adds that up and removes the folder.
 """
 
-import fcntl
 import json
 import os
 import shlex
 import shutil
 import sys
-import time
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from scripts.catalogue import Catalogue, CatalogueError, Picture, list_catalogue
-from scripts.history import FOLDER, History, places, write_history
+from scripts.history import History, places, write_history
 from scripts.object_storage import StoreError, check, is_remote
 from scripts.recipe import ingredients
+from scripts.running import RUNS, Running, begin_work, needs_lock_at_once
 from scripts.settings import load_validator, read_settings
-from scripts.snakemake_run import made_since
+from scripts.snakemake_run import made_since, only_looks
 from scripts.thumbnail import below, remove, write_whole
 
-RUNS = os.path.join(FOLDER, "shards")
-CURRENT = os.path.join(RUNS, "current")  # names the run whose shards may work
-AT_WORK = os.path.join(RUNS, "at-work.lock")  # each working shard holds a share of it
-SUBMITTING = os.path.join(RUNS, "submitting.lock")  # held by the run that submits shards
 PATTERN = os.path.join(RUNS, "{run}", "{number}.json")  # what a shard tells at its end
 LOG = "logs/shards/{run}-{number}.log"
 ENDED_LOG = "logs/shards/{run}.log"
@@ -34,7 +29,7 @@ ALL_ENDED = os.path.join(RUNS, "{run}", "ended")
 
 
 class ShardError(Exception):
-    """Shards cannot be made, or did not make everything; the message says why, and what to do."""
+    """Shards did not make everything; the message says what to do."""
 
 
 class Told(NamedTuple):
@@ -48,33 +43,36 @@ class Told(NamedTuple):
 class Shards:
     """The shards of one submitting run."""
 
-    def __init__(self, catalogue: Catalogue, history: History):
+    def __init__(self, catalogue: Catalogue, history: History, running: Running | None):
+        """`running` is the lock of the output folder, which names the run; a shard itself has none."""
         self.catalogue = catalogue
         self.history = history
+        self.running = running
         self.run = ""
         self.pictures: list[str] = []  # by what Snakemake calls them
         self.number = 0
-        self.locks: list = []
+        self.arguments = ""
 
-    def divide(self, pictures: Iterable[str], largest: int, arguments: str, dryrun: bool) -> list[str]:
+    def divide(self, pictures: Iterable[str], largest: int, arguments: str) -> list[str]:
         """Divide `pictures` among as few shards as have at most `largest` each; returns what the DAG is to ask for.
 
-        Neighbours in the catalogue stay together. Unless this is a `dryrun`, waits until shards of an earlier run that
-        still work have ended, and writes what each shard needs; `arguments` are added to each shard's command line.
-
-        Raises ShardError if another run is submitting shards at this moment.
+        Neighbours in the catalogue stay together. `arguments` are added to each shard's command line.
         """
         self.pictures = list(pictures)
         self.number = -(-len(self.pictures) // largest)
-        self.run = f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
-        if not dryrun:
-            self.locks.append(become_current(self.run))
-            each = -(-len(self.pictures) // self.number)
-            for number in range(self.number):
-                self.write(number, self.pictures[number * each : (number + 1) * each], arguments)
+        self.run = self.running.run
+        self.arguments = arguments
+        if self.running.held:  # already, since nobody will call begin(): see needs_lock_at_once()
+            self.write()
         return [ALL_ENDED.format(run=self.run)]
 
-    def write(self, number: int, pictures: list[str], arguments: str) -> None:
+    def write(self) -> None:
+        """Write what each shard needs; the run has to hold the lock. Raises OSError."""
+        each = -(-len(self.pictures) // max(1, self.number))
+        for number in range(self.number):
+            self.write_one(number, self.pictures[number * each : (number + 1) * each])
+
+    def write_one(self, number: int, pictures: list[str]) -> None:
         """Write what a shard of these pictures needs."""
         folder = os.path.join(RUNS, self.run, str(number))
         os.makedirs(folder)
@@ -90,7 +88,7 @@ class Shards:
         write_history(os.path.join(folder, "history.json"), subset)
         content = {"settings": self.history.settings, "pictures": listed}
         write_whole(os.path.join(folder, "shard.json"), json.dumps(content).encode())
-        write_whole(os.path.join(folder, "arguments"), arguments.encode())
+        write_whole(os.path.join(folder, "arguments"), self.arguments.encode())
 
     def outcomes(self) -> list[str]:
         """The files that the shards write at their end."""
@@ -119,44 +117,20 @@ class Shards:
             shutil.rmtree(os.path.join(RUNS, self.run), ignore_errors=True)
 
 
-def become_current(run: str):
-    """Make `run` the one whose shards may work, and wait for shards of another that still do.
+def begin(workflow, history: History, shards: Shards, running: Running | None) -> None:
+    """What a run does before its first job: takes the lock, removes what killed runs have left, writes its shards.
 
-    Returns a file that must stay open as long as this run submits. Raises ShardError if another run does.
+    A shard does none of it (the run that submitted it has), and what only looks needs no lock.
+    Raises RunningError if another run is in the way.
     """
-    os.makedirs(RUNS, exist_ok=True)
-    submitting = open(SUBMITTING, "w")  # noqa: SIM115 - kept open: closing it gives up the lock
-    try:
-        fcntl.flock(submitting, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ShardError("another run is making shards of this catalogue: wait until it has ended") from None
-    write_whole(CURRENT, run.encode())
-    with open(AT_WORK, "w") as at_work:
-        try:
-            fcntl.flock(at_work, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("thumbmill: waiting for shards of an earlier run that are still at work", file=sys.stderr, flush=True)
-            fcntl.flock(at_work, fcntl.LOCK_EX)
-    return submitting
-
-
-def begin_work(folder: str) -> list:
-    """What a shard does first. Returns files that must stay open as long as it works.
-
-    Raises ShardError if its run is no longer the current one: a job that waited in a queue until after its submitter
-    was killed must not make what a later run's shards make.
-    """
-    at_work = open(AT_WORK)  # noqa: SIM115 - kept open: closing it gives up the lock
-    fcntl.flock(at_work, fcntl.LOCK_SH)
-    with open(CURRENT) as file:
-        current = file.read()
-    run = os.path.basename(os.path.dirname(folder))
-    if run != current:
-        raise ShardError(f"this shard belongs to run {run}, and {current} has taken over: nothing is made")
-    # An earlier attempt may still work, where its node was only thought to be dead.
-    own = open(os.path.join(folder, "lock"), "w")  # noqa: SIM115
-    fcntl.flock(own, fcntl.LOCK_EX)
-    return [at_work, own]
+    if running is None:
+        return
+    if only_looks(workflow):
+        running.join()
+        return
+    running.take()
+    history.folders_before = running.sweep()
+    shards.write()
 
 
 def read_shard(folder: str) -> dict:
@@ -203,10 +177,10 @@ def shard_command(workflow) -> str:
     return shlex.join([*words, "--profile", "none", "--nolock"])
 
 
-def open_catalogue(config: Mapping, workflow_folder: str) -> tuple[dict, Catalogue, History]:
-    """The settings, the catalogue and its history: of the whole, or of the shard that `config["shard_folder"]` names.
+def open_catalogue(config: Mapping, workflow_folder: str) -> tuple[dict, Catalogue, History, Running | None]:
+    """The settings, the catalogue, its history and its lock: of the whole, or of the shard `config["shard_folder"]`.
 
-    Raises SettingsError, CatalogueError, ShardError.
+    A shard has no lock of the whole: the run that submitted it has. Raises SettingsError, CatalogueError, RunningError.
     """
     folder = config.get("shard_folder")
     if not folder:
@@ -216,14 +190,17 @@ def open_catalogue(config: Mapping, workflow_folder: str) -> tuple[dict, Catalog
                 check(settings["output"])
             except StoreError as error:
                 raise CatalogueError(str(error)) from error
+        running = Running(settings["output"])
+        if needs_lock_at_once(sys.argv):
+            running.take()
         catalogue = Catalogue([], settings) if serves_shards_only(sys.argv) else list_catalogue(settings)
-        return settings, catalogue, History(catalogue, ingredients(settings, workflow_folder))
+        return settings, catalogue, History(catalogue, ingredients(settings, workflow_folder)), running
     at_work = begin_work(folder)
     shard = read_shard(folder)
     catalogue = list_shard(shard["pictures"], shard["settings"])
     history = History(catalogue, ingredients(shard["settings"], workflow_folder), folder)
     history.at_work = at_work
-    return shard["settings"], catalogue, history
+    return shard["settings"], catalogue, history, None
 
 
 def read_told(outcomes: Iterable[str]) -> Told:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 TRIGGERS = {"mtime", "params", "input"}  # by which thumbnails are judged: the default profile's
 
+LOOKING = {"plan", "orphans"}  # rules
+
 
 class Missing(NamedTuple):
     """A picture that has no thumbnail after the run: its job's log file ("" if it has none), whether the job failed."""
@@ -52,6 +54,11 @@ def forcing(workflow) -> str:
 def all_cores(workflow) -> int:
     """The cores of this machine that the run may use; 1 where its jobs go elsewhere and none are named."""
     return workflow.resource_settings.cores or 1
+
+
+def only_looks(workflow) -> bool:
+    """Whether this run makes nothing but lists of what there is, beside which another may work."""
+    return all(job.rule.name in LOOKING for job in workflow.dag.needrun_jobs())
 
 
 def largest_shard(workflow) -> int:

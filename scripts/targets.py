@@ -46,13 +46,12 @@ def every_failure(workflow, catalogue: Catalogue, history: History, shards: Shar
 
 def ask_for(pictures: list[str], workflow, catalogue: Catalogue, history: History, shards: Shards) -> list[str]:
     """What the DAG is to be asked for, so that it makes the thumbnails of `pictures`: these, or shards of them."""
-    history.see_folders()
     if not pictures:
         # With one to ask about, Snakemake says by itself that nothing is to be done.
         pictures = list(catalogue.pictures)[:1]
         history.left_out -= {*pictures}
         return catalogue.thumbnails(pictures)
     if (largest := largest_shard(workflow)) and not history.shard_folder:
-        return shards.divide(pictures, largest, forcing(workflow), workflow.dryrun)
+        return shards.divide(pictures, largest, forcing(workflow))
     catalogue.expect(len(pictures))
     return catalogue.thumbnails(pictures)

@@ -369,7 +369,6 @@ def test_a_run_that_is_killed(shop):
     for name in more:
         shop.picture(name, size=(900, 900))
     shop.run(stop=(0.8, int(signal.SIGKILL)))
-    shop.run("--unlock")
     assert shop.run().code == 0
     assert len(shop.files()) == 52
     lose(shop, *more)

@@ -339,8 +339,6 @@ class Catalogue(RuleBasedStateMachine):
             kill = data.draw(st.sampled_from([signal.SIGINT, signal.SIGTERM, signal.SIGKILL]), "signal")
             run = self.run(stop=(seconds, int(kill)))
             note(f"ended with {run.code}, after the jobs {run.jobs}")
-            if run.code:
-                self.run("--unlock")
 
     def state(self) -> dict[str, tuple]:
         """All thumbnails, logs and the history, with sizes and dates."""

@@ -1,7 +1,6 @@
 """A catalogue made by shards: Snakemake runs of their own, whose outcome is that of one run."""
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -14,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.shards import AT_WORK, CURRENT, RUNS, ShardError, Told, become_current, begin_work, read_told, tell
+from scripts.running import Running, RunningError, begin_work, open_lock, shards_path, try_lock
+from scripts.shards import RUNS, Told, read_told, tell
 from tests.test_leaving_out import left_out
 
 SHARDS = ("--set-resources", "shard:pictures=2")
@@ -148,68 +148,74 @@ def test_after_the_submitter_is_killed_a_rerun_carries_on(small_shop):
     process.kill()
     process.wait()
     run = small_shop.run(*SHARDS, "--rerun-incomplete")
-    if "lock" in run.text.lower() and run.code:
-        assert small_shop.run("--unlock").code == 0
-        run = small_shop.run(*SHARDS)
     assert run.code == 0, run.text
+    assert not list((small_shop.folder / RUNS).glob("*/")), "the folder of the killed run is left"
     assert len(small_shop.files()) == 3
     assert left_out(small_shop) == {"a", "b", "sub/c"}
 
 
-def test_two_runs_do_not_submit_at_once(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    lock = become_current("first")
-    with pytest.raises(ShardError, match="another run is making shards"):
-        become_current("second")
-    lock.close()
-    become_current("second").close()
-    assert Path(CURRENT).read_text() == "second"
+def begun(output: str = "out") -> tuple[Running, str]:
+    """A run that has taken its lock, and the folder of its shard."""
+    running = Running(output)
+    running.run += f"-{time.monotonic_ns()}"  # all runs here are of one process
+    running.take()
+    folder = f"{RUNS}/{running.run}/0"
+    os.makedirs(folder)
+    return running, folder
+
+
+def end(files: list) -> None:
+    """What the end of a process does with its open files."""
+    while files:
+        files.pop().close()
 
 
 def test_a_shard_of_an_earlier_run_makes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    become_current("first").close()
-    os.makedirs(f"{RUNS}/first/0")
-    begin_work(f"{RUNS}/first/0")
-    become_current("second").close()
-    with pytest.raises(ShardError, match="belongs to run first, and second has taken over"):
-        begin_work(f"{RUNS}/first/0")
+    first, folder = begun()
+    end(begin_work(folder))
+    end(first.held)
+    other, other_folder = begun("another folder")
+    second, _ = begun()
+    with pytest.raises(RunningError, match=f"belongs to run {first.run}, and {second.run} has taken over"):
+        begin_work(folder)
+    end(begin_work(other_folder))
+    for running in (other, second):
+        end(running.held)
 
 
 def test_a_run_waits_for_shards_that_still_work(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    become_current("first").close()
-    os.makedirs(f"{RUNS}/first/0")
-    working = begin_work(f"{RUNS}/first/0")
-    current = []
-    thread = threading.Thread(target=lambda: current.append(become_current("second")))
+    first, folder = begun()
+    working = begin_work(folder)
+    end(first.held)
+    second = []
+    thread = threading.Thread(target=lambda: second.append(begun()))
     thread.start()
     while "waiting for shards" not in capsys.readouterr().err:
         assert thread.is_alive()
         time.sleep(0.01)
-    assert not current
-    for lock in working:
-        lock.close()
+    assert not second
+    end(working)
     thread.join()
-    assert current
-    with open(AT_WORK, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    current[0].close()
+    ((running, _),) = second
+    with open_lock(shards_path(running.name)) as file:
+        assert try_lock(file)
+    end(running.held)
 
 
 def test_a_second_attempt_waits_for_a_first_that_still_works(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    become_current("run").close()
-    os.makedirs(f"{RUNS}/run/0")
-    first, second = begin_work(f"{RUNS}/run/0"), []
-    thread = threading.Thread(target=lambda: second.extend(begin_work(f"{RUNS}/run/0")))
+    running, folder = begun()
+    first, second = begin_work(folder), []
+    thread = threading.Thread(target=lambda: second.extend(begin_work(folder)))
     thread.start()
     thread.join(0.3)
     assert not second
-    for lock in first:
-        lock.close()
+    end(first)
     thread.join()
     assert second
+    end(running.held)
 
 
 def test_what_shards_tell_is_added_up(tmp_path):
