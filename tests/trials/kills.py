@@ -63,13 +63,12 @@ class Trial:
         self.making = 2.0  # and of them, from its first worker on
 
     def change(self, names: list[str]) -> None:
-        """Draw these pictures anew, each of another colour and size than before."""
+        """Draw these pictures anew, each unlike what it was."""
         self.old = dict(self.right)
         for name in names:
-            colour = tuple(self.random.randrange(256) for _ in range(3))
-            path = self.shop.picture(
-                f"{name}.png", colour, (self.random.randint(300, 900), self.random.randint(300, 900))
-            )
+            size = (self.random.randint(300, 700), self.random.randint(300, 700))
+            path = self.shop.picture(f"{name}.png", size=size)
+            Image.effect_noise(size, 60).save(path)
             made = self.links / "right.jpg"
             make_thumbnails(str(path), [Thumbnail(str(made), SIZE, "jpeg")], quality={"jpeg": 80})
             with Image.open(made) as thumbnail:
@@ -82,15 +81,8 @@ class Trial:
 
     def start(self) -> subprocess.Popen:
         """Start a run as a user does, in a session of its own."""
-        command = [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "--snakefile",
-            str(REPOSITORY / "Snakefile"),
-            "--cores",
-            str(CORES),
-        ]
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+        command += ["--cores", str(CORES)]
         with (self.shop.folder.parent / f"{self.shop.folder.name}.log").open("a") as log:
             return subprocess.Popen(
                 command, cwd=self.shop.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -139,9 +131,7 @@ class Trial:
         code = self.run()
         if at_once:
             left, seconds = self.wait_for_end(kind, process)
-        wrong = sum(
-            not self.path(name).is_file() or self.path(name).read_bytes() != self.right[name] for name in self.names
-        )
+        wrong = self.count_wrong(finished=True)
         strays = len(self.temporary())
         redone = self.count_remade(whole)
         text = log.read_text()
@@ -184,12 +174,15 @@ class Trial:
         process.wait()
         return len(left), seconds if kind in KINDS[:2] else 0.0
 
-    def count_wrong(self) -> int:
-        """Thumbnails that are there and are neither what they were nor what they are to be."""
+    def count_wrong(self, finished: bool = False) -> int:
+        """Thumbnails that are neither what they were, nor what they are to be, nor absent; `finished`: only the new."""
         wrong = 0
         for name in self.names:
-            with contextlib.suppress(FileNotFoundError):
-                wrong += self.path(name).read_bytes() not in (self.old.get(name), self.right[name])
+            allowed = {self.right[name]} if finished else {self.right[name], self.old.get(name), None}
+            try:
+                wrong += self.path(name).read_bytes() not in allowed
+            except FileNotFoundError:
+                wrong += None not in allowed
         return wrong
 
     def link_whole(self) -> dict[str, int]:
@@ -281,7 +274,7 @@ def table(rounds: list[Round]) -> str:
         those = [each for each in rounds if each.kind == kind]
         if those:
             sums = [sum(each[column] for each in those) for column in range(2, 8)]
-            slowest = f"{max(each.seconds for each in those):.1f}" if kind in KINDS[:2] else ""
+            slowest = f"{max(each.seconds for each in those):.2f}" if kind in KINDS[:2] else ""
             cells = (kind, len(those), *sums, max(each.redone for each in those), slowest)
             lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
@@ -300,7 +293,7 @@ def main(arguments: list[str] | None = None) -> int:
         rounds = run_trial(work, given.kills, given.pictures, given.seed, lambda text: print(text, flush=True))
     print(table(rounds))
     print(
-        f"most redone: at most {IN_FLIGHT} may be in flight. Left behind: temporary files, for the next run to remove."
+        f"Up to {IN_FLIGHT} may be in flight, and are redone. Temporary files left behind: the next run removes them."
     )
     return int(any(each.text for each in rounds))
 
