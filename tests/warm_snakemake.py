@@ -86,4 +86,5 @@ if __name__ == "__main__":
     from snakemake.cli import main
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, where this was started in the background
-    main(serve())
+    sys.argv[1:] = serve()
+    main()

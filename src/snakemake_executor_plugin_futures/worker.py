@@ -367,7 +367,10 @@ def work(connection):
             isolation.restore_streams()
             os._exit(0 if reason is None else 1)
         goes_on = isolation.leave(script) and reason != INTERRUPTED
-        connection.send_bytes(pickle.dumps((reason, time.perf_counter() - start, goes_on)))
+        try:
+            connection.send_bytes(pickle.dumps((reason, time.perf_counter() - start, goes_on)))
+        except OSError:
+            return  # Snakemake has died
         if not goes_on:
             return
 
@@ -389,7 +392,10 @@ def serve(control):
     workers, retired = set(), set()
     while True:
         retired -= {pid for pid in retired if os.waitpid(pid, os.WNOHANG)[0]}
-        message, descriptors, _, _ = socket.recv_fds(control, REQUEST.size, 1)
+        try:
+            message, descriptors, _, _ = socket.recv_fds(control, REQUEST.size, 1)
+        except ConnectionError:
+            message = b""  # Snakemake has died, with an answer unread
         what, pid, number = REQUEST.unpack(message) if len(message) == REQUEST.size else (None, 0, 0)
         if what == FORK:
             pid = os.fork()
@@ -400,19 +406,27 @@ def serve(control):
                 return Connection(descriptors[0])
             workers.add(pid)
             os.close(descriptors[0])
-            control.sendall(ANSWER.pack(pid))
+            answer(control, pid)
         elif what == RETIRE:  # it ends by itself
             workers.discard(pid)
             retired.add(pid)
         elif what == END:
             workers.discard(pid)
-            control.sendall(ANSWER.pack(end([pid], number)[pid]))
+            answer(control, end([pid], number)[pid])
         else:
             workers |= retired
             if what == QUIT:
                 wait_for(workers, GRACE)
             end(workers, signal.SIGINT)
             os._exit(0)
+
+
+def answer(control, number):
+    """Answer a request. If Snakemake has died meanwhile, the next look for a request tells."""
+    try:
+        control.sendall(ANSWER.pack(number))
+    except ConnectionError:
+        pass
 
 
 def end(pids, number):

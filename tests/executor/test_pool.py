@@ -1,12 +1,16 @@
 """The pool of worker processes by itself."""
 
+import os
 import pickle
+import select
+import socket
 import time
 
 import psutil
 import pytest
 from snakemake.iocontainers import InputFiles, Log, OutputFiles, Params, ResourceList, Snakemake, Wildcards
 
+from snakemake_executor_plugin_futures import worker
 from snakemake_executor_plugin_futures.pool import ForkServer, ProcessPool, Task
 from snakemake_executor_plugin_futures.worker import Script
 
@@ -83,3 +87,27 @@ def test_a_dead_fork_server_is_reported(pool, task):
     with pytest.raises(ConnectionError):
         for _ in range(3):
             pool.start(task("import time; time.sleep(10)"))
+
+
+def test_when_snakemake_has_died_the_server_ends_all_workers(capfd):
+    """Also if it has just answered, and nobody has read that."""
+    server = ForkServer()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        socket.send_fds(server._control, [worker.REQUEST.pack(worker.FORK, 0, 0)], [theirs.fileno()])
+        assert select.select([server._control], [], [], 60)[0]
+        (process,) = psutil.Process(server._process.pid).children()
+        server._control.close()
+        assert server._process.wait(60) == 0
+        assert not process.is_running()
+    assert capfd.readouterr().err == ""
+
+
+def test_a_worker_whose_snakemake_has_died_says_nothing(task, capfd):
+    server, one = ForkServer(), task("pass")
+    process = server.fork()
+    process.connection.send_bytes(pickle.dumps((os.getcwd(), dict(os.environ))))
+    process.connection.send_bytes(pickle.dumps((0, one.script, one.payload, 1, None)))
+    process.connection.close()
+    server.close()
+    assert capfd.readouterr().err == ""
