@@ -153,6 +153,7 @@ class History:
         """
         if made:
             vars(self).pop("objects", None)  # this run has added some
+            os.sync()  # what is written down as current is on the disk, whenever the power goes
         with locked(self.path):
             before = read_history(self.path, self.settings)  # another run may have ended meanwhile
             after = self.updated(before, set(made), current, seconds)

@@ -162,6 +162,8 @@ def is_readable(path: str) -> bool:
 
 def tell(folder: str, told: Told) -> None:
     """Write what a shard tells at its end. Raises OSError."""
+    if told.made:
+        os.sync()  # here, where it has written them: the submitting run may be on another machine
     write_whole(f"{folder}.json", json.dumps(told).encode())
 
 

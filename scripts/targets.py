@@ -1,14 +1,17 @@
 """What the targets of the workflow ask for."""
 
 import functools
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 
 from scripts.catalogue import Catalogue
 from scripts.history import History
 from scripts.report import FAILURES, name_of, read_failures
+from scripts.running import Running, RunningError
 from scripts.shards import Shards
-from scripts.snakemake_run import forcing, largest_shard, may_leave_out
+from scripts.snakemake_run import forcing, largest_shard, may_leave_out, runs_jobs
 from scripts.status import say
+from scripts.thumbnail import remove
 
 
 def every_thumbnail(workflow, catalogue: Catalogue, history: History, shards: Shards) -> Callable:
@@ -46,6 +49,8 @@ def every_failure(workflow, catalogue: Catalogue, history: History, shards: Shar
 
 def ask_for(pictures: list[str], workflow, catalogue: Catalogue, history: History, shards: Shards) -> list[str]:
     """What the DAG is to be asked for, so that it makes the thumbnails of `pictures`: these, or shards of them."""
+    if runs_jobs(workflow) and not workflow.dryrun and shards.running:
+        remove_empty((path for picture in pictures for path in catalogue.outputs(picture)), shards.running)
     if not pictures:
         # With one to ask about, Snakemake says by itself that nothing is to be done.
         pictures = list(catalogue.pictures)[:1]
@@ -55,3 +60,28 @@ def ask_for(pictures: list[str], workflow, catalogue: Catalogue, history: Histor
         return shards.divide(pictures, largest, forcing(workflow))
     catalogue.expect(len(pictures))
     return catalogue.thumbnails(pictures)
+
+
+def remove_empty(paths: Iterable[str], running: Running) -> None:
+    """Remove those of the thumbnails at `paths` that have no bytes, which Snakemake would take for current.
+
+    A power cut leaves them: a file's name may reach the disk before its content does. History has none, since it is
+    written when all content is on the disk; so only what it does not know is asked about.
+    """
+    empty = [path for path in paths if is_empty(path)]
+    if empty:
+        try:
+            running.take()
+        except RunningError:
+            running.refused = False  # begin() will say so, if there is anything to do
+            return
+        for path in empty:
+            remove(path)
+
+
+def is_empty(path: str) -> bool:
+    """Whether there is a file of no bytes at `path`."""
+    try:
+        return os.stat(path).st_size == 0
+    except (OSError, ValueError):
+        return False

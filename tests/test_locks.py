@@ -12,7 +12,9 @@ import pytest
 
 from scripts.history import FOLDER
 from scripts.running import ALL, Running, RunningError, lock_path, needs_lock_at_once, remove_strays, try_lock
+from scripts.shards import Told, tell
 from tests.conftest import WarmShop
+from tests.test_leaving_out import history
 from tests.trials.kills import KINDS, run_trial, table
 
 STRAY = ".thumbmill-4711-0123456789abcdef"
@@ -294,6 +296,38 @@ def test_records_that_are_cut_short(made_shop, left):
     assert run.jobs >= {"a"}
     assert json.loads(history[0].read_text())
     assert made_shop.run().jobs == set()
+
+
+def test_a_thumbnail_that_a_power_cut_has_left_empty_is_made_again(made_shop):
+    """Its name was on the disk, its content was not, and the history not yet written."""
+    for path in made_shop.folder.glob(f"{FOLDER}/history-*.json"):
+        path.unlink()
+    os.truncate(made_shop.thumbnail("a.jpg"), 0)
+    before = state(made_shop)
+    assert made_shop.run("-n").code == 0
+    with working(folder=made_shop.folder):
+        assert made_shop.run().code == 0
+    assert state(made_shop) == before
+    run = made_shop.run()
+    assert (run.code, run.jobs) == (0, {"a"})
+    assert made_shop.thumbnail("a.jpg").stat().st_size > 0
+
+
+def test_what_is_written_down_as_made_is_on_the_disk(made_shop, monkeypatch):
+    """The history, and what a shard tells, are written after a sync; a run that made nothing has none."""
+    monkeypatch.chdir(made_shop.folder)
+    done = []
+    monkeypatch.setattr(os, "sync", lambda: done.append("sync"))
+    monkeypatch.setattr("scripts.history.write_history", lambda *_: done.append("history"))
+    monkeypatch.setattr("scripts.shards.write_whole", lambda *_: done.append("told"))
+    made_shop.picture("a.png", "blue", (80, 50))
+    known = history(made_shop)
+    known.update(["a"], {}, 1.0)
+    tell("0", Told(["a"], {}, {}))
+    assert done == ["sync", "history", "sync", "told"]
+    known.update([], {"a": True}, 1.0)
+    tell("0", Told([], {"a": True}, {}))
+    assert done[4:] == ["history", "told"]
 
 
 @pytest.mark.slow
