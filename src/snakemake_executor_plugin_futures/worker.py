@@ -473,5 +473,6 @@ def main(descriptor, modules):
     connection = serve(control)
     try:
         work(connection)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the interpreter would print a traceback at its end
     except KeyboardInterrupt:
         os._exit(130)

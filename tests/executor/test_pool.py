@@ -105,11 +105,18 @@ def test_when_snakemake_has_died_the_server_ends_all_workers(capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_a_worker_whose_snakemake_has_died_says_nothing(task, capfd):
-    server, one = ForkServer(), task("pass")
+@pytest.mark.parametrize("at_end", [False, True])
+def test_a_worker_whose_snakemake_has_died_says_nothing(task, capfd, at_end):
+    """Neither while it runs a script, nor while its interpreter ends (here it waits for a thread of the script's)."""
+    server = ForkServer()
+    one = task("import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()" if at_end else "pass")
     process = server.fork()
     process.connection.send_bytes(pickle.dumps((os.getcwd(), dict(os.environ))))
     process.connection.send_bytes(pickle.dumps((0, one.script, one.payload, 1, None)))
+    if at_end:
+        process.connection.recv_bytes()
     process.connection.close()
-    server.close()
+    if at_end:
+        time.sleep(0.5)
+    server.close(at_once=at_end)
     assert capfd.readouterr().err == ""
