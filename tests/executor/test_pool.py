@@ -105,18 +105,21 @@ def test_when_snakemake_has_died_the_server_ends_all_workers(capfd):
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize("at_end", [False, True])
-def test_a_worker_whose_snakemake_has_died_says_nothing(task, capfd, at_end):
-    """Neither while it runs a script, nor while its interpreter ends (here it waits for a thread of the script's)."""
-    server = ForkServer()
-    one = task("import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()" if at_end else "pass")
+def test_a_worker_whose_snakemake_has_died_says_nothing(task, capfd):
+    server, one = ForkServer(), task("pass")
     process = server.fork()
     process.connection.send_bytes(pickle.dumps((os.getcwd(), dict(os.environ))))
     process.connection.send_bytes(pickle.dumps((0, one.script, one.payload, 1, None)))
-    if at_end:
-        process.connection.recv_bytes()
     process.connection.close()
-    if at_end:
-        time.sleep(0.5)
-    server.close(at_once=at_end)
+    server.close()
+    assert capfd.readouterr().err == ""
+
+
+def test_a_worker_that_is_interrupted_while_it_ends_says_nothing(tmp_path, monkeypatch, capfd):
+    (tmp_path / "slow_to_end.py").write_text("import atexit, time\natexit.register(time.sleep, 60)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    server = ForkServer(["slow_to_end"])
+    server.fork().connection.close()
+    time.sleep(0.5)
+    server.close(at_once=True)
     assert capfd.readouterr().err == ""
