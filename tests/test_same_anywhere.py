@@ -92,6 +92,7 @@ def outputs(shop: Shop) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no CPU affinity")
 @pytest.mark.parametrize("cores", ["1", "2"])
 def test_on_any_number_of_cores(new_shop, expected, cores):
     """Of workers, and of those that the machine has: encoders with threads count them."""
