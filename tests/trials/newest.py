@@ -22,7 +22,10 @@ EXTRAS = (
     *("heif", "quality", "blurhash", "browser", "test"),
     *("slurm", "cluster-generic", "kubernetes", "s3", "test-s3"),
 )
-TESTS = ("tests/executor", "tests/test_project.py", "tests/test_workflow.py", "tests/test_thumbnail.py")
+TESTS = (
+    *("tests/executor/test_settings.py", "tests/executor/test_meaning.py", "tests/executor/test_pool.py"),
+    *("tests/test_project.py", "tests/test_workflow.py", "tests/test_thumbnail.py"),
+)
 
 
 def read_versions(text: str) -> dict[str, str]:
