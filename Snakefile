@@ -28,13 +28,14 @@ from scripts.shards import (
     shard_command,
 )
 from scripts.snakemake_costs import as_input_function, remember_script_path
-from scripts.snakemake_run import all_cores
+from scripts.snakemake_run import all_cores, hold_to_cpu_quota
 from scripts.targets import every_failure, every_thumbnail
 
 
 configfile: find_config(workflow.basedir)
 
 
+hold_to_cpu_quota(workflow)
 try:
     config, catalogue, history, running = open_catalogue(config, workflow.basedir)
 except (SettingsError, CatalogueError, RunningError) as error:

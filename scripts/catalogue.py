@@ -4,6 +4,7 @@ import functools
 import hashlib
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -210,8 +211,28 @@ def list_catalogue(settings: Mapping) -> Catalogue:
         raise CatalogueError(
             f"no picture in the source folder {source!r}: none of its files ends in {' '.join(sorted(EXTENSIONS))}"
         )
+    check_encoding(pictures, sys.getfilesystemencoding())
     check_collisions(pictures, settings)
     return Catalogue(pictures, settings)
+
+
+def check_encoding(pictures: Iterable[Picture], encoding: str) -> None:
+    """Refuse names that this run would call something else than another run does, whose locale is an ordinary one.
+
+    Python takes the `encoding` of names from the locale. In UTF-8 names of any kind keep their bytes; in any other
+    encoding those that are not ASCII would be other pictures to Snakemake's records, and what was made unknown.
+
+    Raises CatalogueError.
+    """
+    if encoding.lower() == "utf-8":
+        return
+    for picture in pictures:
+        if not picture.name.isascii():
+            name = os.fsencode(picture.name).decode(errors="surrogateescape")
+            raise CatalogueError(
+                f"the locale says that file names are in {encoding}, so that {printable(name)} would be taken for "
+                "another picture than in UTF-8: run the same command with PYTHONUTF8=1 in the environment"
+            )
 
 
 def counted(pictures: Iterable[Picture], source: str) -> Iterator[Picture]:

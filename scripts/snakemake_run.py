@@ -5,8 +5,11 @@ nowhere else; tests/test_workflow.py and tests/test_leaving_out.py fail should t
 """
 
 import os
+import sys
 from collections.abc import Iterable
 from typing import NamedTuple
+
+from scripts.cpu_quota import cores_within, cpu_quota
 
 TRIGGERS = {"mtime", "params", "input"}  # by which thumbnails are judged: the default profile's
 
@@ -49,6 +52,24 @@ def forcing(workflow) -> str:
     if workflow.dag_settings.forceall:
         return "--forceall"
     return "--forcerun thumbnail" if "thumbnail" in workflow.dag_settings.forcerun else ""
+
+
+def hold_to_cpu_quota(workflow, root: str = "/") -> None:
+    """Let `--cores all` mean the cores that a container's CPU quota allows, and say so; for the top of the Snakefile.
+
+    Snakemake counts the host's (`snakemake.utils.available_cpu_count`), and keeps the number, however it was given, in
+    the two places set here, from which it and its executors take it. So another number than the host's stays as it is.
+    """
+    from snakemake.utils import available_cpu_count  # here, since workers import this package without Snakemake
+
+    counted = available_cpu_count()
+    if not workflow.is_main_process or workflow.resource_settings.cores != counted:
+        return
+    quota = cpu_quota(root)
+    cores = cores_within(quota, counted)
+    if cores < counted:
+        workflow.resource_settings.cores = workflow.global_resources["_cores"] = cores
+        print(f"thumbmill: --cores {cores}, since a CPU quota allows {quota:g} of {counted} cores", file=sys.stderr)
 
 
 def all_cores(workflow) -> int:

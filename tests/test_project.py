@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from snakemake.sourcecache import LocalSourceFile, SourceCache
 
 from scripts.settings import load_validator, read_settings
 from scripts.snakemake_costs import remember_script_path
+from tests.trials.newest import EXTRAS, normal, read_versions
 
 REPOSITORY = Path(__file__).parent.parent
 SCHEMA = yaml.safe_load((REPOSITORY / "schemas/config.schema.yaml").read_text())
@@ -19,11 +21,36 @@ README = (REPOSITORY / "README.md").read_text()
 SETTINGS_TABLE = README.split("\n## Settings\n")[1].split("\n## ")[0]
 
 
-def test_the_conda_environment_has_the_versions_of_the_package():
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    tested = dict(line.split("==") for line in project["dependencies"])
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+TESTED = read_versions((REPOSITORY / "envs/tested.txt").read_text())
+
+
+def test_the_conda_environment_has_the_tested_versions():
     environment = yaml.safe_load((REPOSITORY / "envs/thumbnail.yaml").read_text())["dependencies"]
-    assert environment == [f"python {project['requires-python']}", f"pillow ={tested['Pillow']}"]
+    assert environment == [f"python {PROJECT['requires-python']}", f"pillow ={TESTED['pillow']}"]
+
+
+@pytest.mark.parametrize(
+    "requirement", sorted({*PROJECT["dependencies"], *chain(*PROJECT["optional-dependencies"].values())})
+)
+def test_what_is_allowed_begins_with_the_tested_version_and_has_an_end(requirement):
+    name, tested, _ = re.fullmatch(r"([\w-]+)(?:\[\w+\])?>=([\d.]+),<([\d.]+)", requirement).groups()
+    assert TESTED[normal(name)] == tested
+
+
+def test_every_extra_is_tried_in_its_newest_versions():
+    assert set(EXTRAS) == set(PROJECT["optional-dependencies"])
+
+
+def test_all_that_installs_thumbmill_for_good_takes_the_tested_versions():
+    commands = README.split("```sh\n")[1].split("\n```")[0].splitlines()
+    assert [command.split(" && ")[0] for command in commands] == [
+        "pip install -c envs/tested.txt .",
+        "pip install -c envs/tested.txt '.[test]'",
+    ]
+    for file in (".ci/run", "Containerfile"):
+        installed = re.findall(r"pip install .*", (REPOSITORY / file).read_text())
+        assert installed and all("envs/tested.txt" in command for command in installed), file
 
 
 def test_the_settings_file_holds_every_setting_at_its_default():

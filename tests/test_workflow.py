@@ -329,28 +329,6 @@ def test_the_default_profile_prints_failures_and_the_summary_only(small_shop):
     assert small_shop.files("logs") == {"failures.tsv", "thumbnail/text.log"}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "settings", ["format=[jpeg, png, webp, avif]", "sizes={big: {width: 500, height: 400, fit: pad}}"]
-)
-def test_every_executor_makes_the_same_bytes(shop, settings):
-    for number in range(6):
-        noise = Image.effect_noise((300 + number, 200), 80).convert("RGB")
-        noise.save(shop.folder / f"images/{number}.jpg", quality=90)
-    made = []
-    for arguments in (
-        ["--workflow-profile", "none"],
-        ["--cores", "1"],
-        ["--cores", "2"],
-        ["--futures-kind", "thread"],
-    ):
-        shutil.rmtree(shop.folder / "thumbnails", ignore_errors=True)
-        run = shop.run("--config", settings, *arguments)
-        assert (run.code, run.jobs) == (0, set("012345"))
-        made.append(bytes_of(shop.folder / "thumbnails"))
-    assert made[0] and all(each == made[0] for each in made)
-
-
 def wait_until(condition, process) -> None:
     """Wait for `condition`, as long as the process runs."""
     while not condition() and process.poll() is None:

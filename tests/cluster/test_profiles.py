@@ -27,13 +27,11 @@ def parse(profile: Path) -> subprocess.CompletedProcess:
 
 
 def missing_plugins(extra: str) -> list[str]:
-    """Which packages of an extra are not installed at its versions."""
+    """Which packages of an extra are not installed."""
     missing = []
     for requirement in EXTRAS.get(extra, ()):
-        name, tested = requirement.split("==")
         try:
-            if version(name) != tested:
-                missing.append(requirement)
+            version(requirement.split(">=")[0])
         except PackageNotFoundError:
             missing.append(requirement)
     return missing
