@@ -7,13 +7,14 @@ import sys
 import tempfile
 
 from scripts.catalogue import CatalogueError
+from scripts.folders import FolderError, check_working_folder
 from scripts.gallery import make_gallery
 from scripts.inventory import state_parameter
 from scripts.manifest import make_manifest
 from scripts.object_storage import as_objects, input_objects
 from scripts.orphans import list_orphans, remove_orphans
 from scripts.plan import tell_plan
-from scripts.report import report
+from scripts.report import fail_if_outdated, report, stopwatch
 from scripts.running import RunningError
 from scripts.settings import SettingsError, find_config
 from scripts.shards import (
@@ -31,6 +32,12 @@ from scripts.snakemake_costs import as_input_function, remember_script_path
 from scripts.snakemake_run import all_cores, hold_to_cpu_quota
 from scripts.targets import every_failure, every_thumbnail
 
+if workflow.is_main_process:
+    try:
+        check_working_folder()
+    except FolderError as error:
+        sys.exit(f"thumbmill: {error}")
+
 
 configfile: find_config(workflow.basedir)
 
@@ -43,7 +50,8 @@ except (SettingsError, CatalogueError, RunningError) as error:
 
 shards = Shards(catalogue, history, running)
 everything = input_objects(every_thumbnail(workflow, catalogue, history, shards), storage)
-atexit.register(report, workflow, catalogue, history, shards, running, os.getcwd())
+seconds = stopwatch(workflow.start_time.timestamp())
+atexit.register(report, workflow, catalogue, history, shards, running, os.getcwd(), seconds)
 remember_script_path(workflow)
 
 
@@ -53,6 +61,10 @@ onstart:
         begin(workflow, history, shards, running)
     except (RunningError, OSError) as error:
         sys.exit(f"thumbmill: {error}")
+
+
+onsuccess:
+    fail_if_outdated(workflow, catalogue, history)
 
 
 localrules:

@@ -92,6 +92,12 @@ class History:
         self.left_out = frozenset(wildcard for wildcard in self.catalogue.pictures if self.is_current(wildcard))
         return self.left_out
 
+    def has_seen(self, wildcard: str) -> bool:
+        """Whether an earlier run that came to its end found the picture and its thumbnails just as they are now."""
+        picture = self.catalogue.pictures[wildcard]
+        entry = self.known.pictures.get(picture.name)
+        return bool(entry) and entry[:2] == [picture.bytes, picture.time] and entry[5] == self.stat(wildcard)
+
     def is_current(self, wildcard: str) -> bool:
         """Whether nothing has changed since the DAG last found the picture's thumbnails current, or had them made."""
         picture = self.catalogue.pictures[wildcard]

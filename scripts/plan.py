@@ -7,9 +7,10 @@ from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
 from scripts.catalogue import Catalogue
+from scripts.folders import existing
 from scripts.history import UNKNOWN, Entry, History, magnitude
 from scripts.object_storage import StoreError, is_remote, local_copy
-from scripts.report import FAILURES, STOPPED, duration, in_words, name_of, read_failures
+from scripts.report import FAILURES, STOPPED, duration, in_words, name_of, read_failures, sum_of_blocks
 from scripts.thumbnail import PictureError, below, make_as_set, thumbnail_paths, write_lines
 
 CHECKSUM_LIMIT = 1_000_000  # bytes, Snakemake's default: of smaller sources it compares the content
@@ -141,16 +142,3 @@ def outlook(pictures: int, thumbnails: int, each: Cost, settings: Mapping) -> li
         *lines,
         f"  room: {in_words(needed)} needed, {in_words(free)} free" + ("" if enough else ": NOT ENOUGH"),
     ]
-
-
-def sum_of_blocks(files: int, bytes: float, block: int) -> float:
-    """Bytes that so many files with so many `bytes` in all take on a disk: each half a `block` more, on average."""
-    return bytes + files * block / 2
-
-
-def existing(folder: str) -> str:
-    """`folder`, or the nearest folder around it that exists."""
-    folder = os.path.abspath(folder)
-    while not os.path.isdir(folder):
-        folder = os.path.dirname(folder)
-    return folder

@@ -1,18 +1,21 @@
 """Tell how a run ended: the summary in the terminal, and the list of failures in a file."""
 
 import contextlib
+import errno
+import math
 import os
 import sys
 import time
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 
 from scripts.catalogue import Catalogue
+from scripts.folders import FolderError, check_writable, existing
 from scripts.history import History, stat_files
 from scripts.object_storage import is_remote
 from scripts.running import Running, RunningError
 from scripts.shards import Shards, Told, read_told, tell
-from scripts.snakemake_run import Missing, judges_by_all, needed, outcome, recorded_as_made
-from scripts.thumbnail import below, printable, remove, write_whole
+from scripts.snakemake_run import Missing, job_times, judges_by_all, needed, outcome, recorded_as_made
+from scripts.thumbnail import below, cannot_write, printable, remove, thumbnail_paths, write_whole
 
 FAILURES = "logs/failures.tsv"
 WARNINGS = "logs/warnings.tsv"
@@ -23,13 +26,28 @@ SHOWN = 20  # lines of a list in the terminal
 STOPPED = "not made: the run was stopped before its turn"
 SHARD_DIED = "not made: its shard ended before its turn, and logs/shards/ may say why"
 IN_SHARD = "has no thumbnail, or something about it changed"
+CHANGED_MEANWHILE = "changed while its thumbnail was made (still being copied?): run again"
 UNKNOWN = "its job ended without a word: Snakemake's own log, named above, says how"
 
 
+def stopwatch(start: float) -> Callable[[], float]:
+    """Tells the seconds since `start` (seconds since the epoch), whatever becomes of the clock from now on."""
+    begun = time.monotonic() - max(0, time.time() - start)
+    return lambda: time.monotonic() - begun
+
+
 def report(
-    workflow, catalogue: Catalogue, history: History, shards: Shards, running: Running | None, folder: str
+    workflow,
+    catalogue: Catalogue,
+    history: History,
+    shards: Shards,
+    running: Running | None,
+    folder: str,
+    seconds: Callable[[], float],
 ) -> None:
     """Tell how a run in the working directory `folder` ended, as the last thing that the process does.
+
+    `seconds` tells how long it has taken.
 
     Snakemake's hooks (onsuccess, onerror) do not run when there is nothing to do, and Snakemake writes more lines
     after them; so this is called as the interpreter exits. Says nothing where nothing was run: in the processes of
@@ -46,32 +64,112 @@ def report(
                 print(forecast(reasons, current + len(history.left_out)))
             return
         ended = outcome(workflow)
-        reasons = {picture: reason_for(job) for picture, job in ended.missing.items()}
+        reasons = {picture: reason_for(job, catalogue, picture) for picture, job in ended.missing.items()}
         told = read_told(shards.outcomes())
         made = [*ended.made, *told.made]
         unrecorded = [*ended.made_unrecorded, *shards.made_untold(told, workflow.start_time.timestamp())]
         current = [*ended.current, *told.current, *history.left_out]
         reasons |= told.missing
-        reasons |= dict.fromkeys({*shards.pictures} - {*made, *unrecorded, *told.current, *reasons}, SHARD_DIED)
-        if not (made or unrecorded or current or reasons):
+        if not (made or unrecorded or current or reasons or shards.pictures):
             return
-        ours = {picture: recorded_as_made(workflow, paths) for picture, paths in ended.current.items()} | told.current
+        writes = bool(history.shard_folder) or may_write(running)
+        outdated = remove_outdated(workflow, catalogue, history) if writes else set()
+        reasons |= dict.fromkeys(outdated, CHANGED_MEANWHILE)
+        made, unrecorded, current = (
+            [each for each in some if each not in outdated] for some in (made, unrecorded, current)
+        )
+        reasons |= dict.fromkeys({*shards.pictures} - {*made, *unrecorded, *told.current, *reasons}, SHARD_DIED)
+        ours = told.current | {
+            picture: recorded_as_made(workflow, paths)
+            for picture, paths in ended.current.items()
+            if picture not in outdated
+        }
         missing = {name_of(catalogue, picture): reason for picture, reason in reasons.items()}
-        warned = 0
+        warned, written = 0, True
         try:
             if history.shard_folder:
                 if STOPPED not in reasons.values():
                     tell(history.shard_folder, Told(made, ours, reasons))
-            elif may_write(running):
+            elif writes:
                 warned = keep_lists(catalogue, [*made, *unrecorded, *current], missing)
                 if not workflow.touch:
-                    seconds = time.time() - workflow.start_time.timestamp()
-                    history.update(made, ours if judges_by_all(workflow) else {}, seconds)
+                    history.update(made, ours if judges_by_all(workflow) else {}, seconds())
                 shards.remove()
         except OSError as error:
-            print(f"thumbmill: what happened cannot be written down: {error}", file=sys.stderr)
-        facts = effort(catalogue, [*made, *unrecorded], time.time() - workflow.start_time.timestamp())
-    print(summary(len(made) + len(unrecorded), len(current), missing, warned, facts), file=sys.stderr)
+            written = False
+            print(
+                f"thumbmill: what happened is only told here: {cannot_write(error.filename or FAILURES, error)}",
+                file=sys.stderr,
+            )
+        facts = effort(catalogue, [*made, *unrecorded], seconds())
+        room = room_needed(catalogue, [*made, *unrecorded], missing.values())
+    told = summary(len(made) + len(unrecorded), len(current), missing, warned, facts, room, written)
+    print(told, file=sys.stderr)
+
+
+def fail_if_outdated(workflow, catalogue: Catalogue, history: History) -> None:
+    """At the end of a run whose jobs all ended well: end it with an error if a thumbnail is no longer right."""
+    if outdated := remove_outdated(workflow, catalogue, history):
+        sys.exit(f"thumbmill: changed while their thumbnails were made: {len(outdated):,} pictures; run again")
+
+
+def remove_outdated(workflow, catalogue: Catalogue, history: History) -> set[str]:
+    """Remove thumbnails whose source was changed after it was read and before the job's end; returns their pictures.
+
+    At a job's end Snakemake dates its thumbnails anew, so that they are newer than such a source, and would stay for
+    ever. What is asked about are the sources of what was made by this run, and has another date or size now than when
+    the catalogue was listed; and of what an earlier run made that was killed before it came to this. Asked again, the
+    answer is the same.
+    """
+    settings = catalogue.settings
+    if is_remote(settings["source"]) or is_remote(settings["output"]):
+        return set()
+    outdated, ended = set(), outcome(workflow)
+    for wildcard in (*ended.made, *ended.made_unrecorded, *ended.current):
+        picture = catalogue.pictures[wildcard]
+        if wildcard in ended.current and history.has_seen(wildcard):
+            continue
+        try:
+            status, link = (ask(below(settings["source"], picture.name)) for ask in (os.stat, os.lstat))
+        except OSError:
+            continue  # removed: its thumbnails are orphans now
+        unchanged = (status.st_size, max(status.st_mtime_ns, link.st_mtime_ns)) == (picture.bytes, picture.time)
+        if unchanged and wildcard not in ended.current:
+            continue
+        # One that is moved into the place of another has an old date, but is marked as changed now.
+        dates = [date for each in (status, link) for date in (each.st_mtime, each.st_ctime)]
+        start, end = job_times(workflow, catalogue.outputs(wildcard)[0]) or (0, math.inf)
+        if wildcard not in ended.current:
+            end = math.inf
+        elif not start:
+            continue  # not made by Snakemake
+        if any(start <= date <= end for date in dates):
+            outdated.add(wildcard)
+            for path in (*catalogue.outputs(wildcard), *thumbnail_paths(picture.name, settings)):
+                remove(path)
+    return outdated
+
+
+def room_needed(catalogue: Catalogue, made: Iterable[str], reasons: Collection[str]) -> str:
+    """How much room what is `missing` needs, where one of the reasons is that there was none; else empty.
+
+    By what was made by this run.
+    """
+    if not any(os.strerror(number) in reason for reason in reasons for number in (errno.ENOSPC, errno.EDQUOT)):
+        return ""
+    sizes = [size for wildcard in made for _, size in stat_files(catalogue.outputs(wildcard)) or ()]
+    if not sizes:
+        return "make room: `snakemake --cores 1 plan` tells how much is needed"
+    files = len(reasons) * len(catalogue.patterns)
+    disk = os.statvfs(existing(catalogue.settings["output"]))
+    needed = files * disk.f_frsize + sum_of_blocks(files, files * sum(sizes) / len(sizes), disk.f_frsize)
+    free = in_words(disk.f_bavail * disk.f_frsize)
+    return f"make room: the rest needs about {in_words(needed)}, and {free} are free in {catalogue.settings['output']}"
+
+
+def sum_of_blocks(files: int, bytes: float, block: int) -> float:
+    """Bytes that so many files with so many `bytes` in all take on a disk: each half a `block` more, on average."""
+    return bytes + files * block / 2
 
 
 def may_write(running: Running) -> bool:
@@ -93,9 +191,31 @@ def name_of(catalogue: Catalogue, wildcard: str) -> str:
     return printable(below(catalogue.settings["source"], catalogue.pictures[wildcard].name))
 
 
-def reason_for(job: Missing) -> str:
-    """Why a job made nothing."""
-    return read_reason(job.log) or (UNKNOWN if job.failed else STOPPED)
+def reason_for(job: Missing, catalogue: Catalogue, wildcard: str) -> str:
+    """Why the `job` of a picture made nothing."""
+    return read_reason(job.log) or (find_reason(catalogue, wildcard) if job.failed else STOPPED)
+
+
+def find_reason(catalogue: Catalogue, wildcard: str) -> str:
+    """Why a job failed that has left no word: what is wrong with its files, as far as that is still to be seen."""
+    name, settings = catalogue.pictures[wildcard].name, catalogue.settings
+    if not is_remote(settings["source"]):
+        try:
+            date = os.stat(below(settings["source"], name)).st_mtime
+        except FileNotFoundError:
+            return "removed after the catalogue was listed"
+        except OSError:
+            return UNKNOWN
+        if date > time.time():
+            when = time.strftime("%Y-%m-%d %H:%M", time.localtime(date))
+            return f"dated in the future ({when}), which Snakemake refuses: `touch` it, or set the clock, and run again"
+    if not is_remote(settings["output"]):
+        try:
+            for path in thumbnail_paths(name, settings):
+                check_writable(os.path.dirname(path))
+        except FolderError as error:
+            return str(error)
+    return UNKNOWN
 
 
 def keep_lists(catalogue: Catalogue, present: Iterable[str], missing: Mapping[str, str]) -> int:
@@ -189,10 +309,19 @@ def effort(catalogue: Catalogue, made: Iterable[str], seconds: float) -> str:
     return f"{told}, {in_words(written)} out"
 
 
-def summary(made: int, current: int, missing: Mapping[str, str], warned: int = 0, effort: str = "") -> str:
+def summary(
+    made: int,
+    current: int,
+    missing: Mapping[str, str],
+    warned: int = 0,
+    effort: str = "",
+    room: str = "",
+    written: bool = True,
+) -> str:
     """The last lines of a run.
 
-    `warned` counts the pictures that have a thumbnail and something wrong with them; `effort` is what it took.
+    `warned` counts the pictures that have a thumbnail and something wrong with them; `effort` is what it took; `room`
+    says what is needed where there was none; `written` whether the list of failures could be.
     """
     failed = {source: reason for source, reason in missing.items() if reason != STOPPED}
     stopped = len(missing) - len(failed)
@@ -202,7 +331,8 @@ def summary(made: int, current: int, missing: Mapping[str, str], warned: int = 0
     lines += [f"  {source}: {reason}" for source, reason in sorted(failed.items())[:SHOWN]]
     if len(failed) > SHOWN:
         lines.append(f"  ... and {len(failed) - SHOWN:,} more")
-    if missing:
+    lines += [f"  {room}"] * bool(room)
+    if missing and written:
         lines.append(f"  all of them, with their reasons: {FAILURES}")
     if warned:
         verb = "thumbnail has" if warned == 1 else "thumbnails have"

@@ -168,12 +168,21 @@ def recorded_as_made(workflow, paths: Iterable[str]) -> bool:
 
 def seconds_taken(workflow, path: str) -> float | None:
     """How long the job took that made the file at `path` (as Snakemake holds it); None if there is no record of it."""
+    times = job_times(workflow, path)
+    return times and max(0.0, times[1] - times[0])
+
+
+def job_times(workflow, path: str) -> tuple[float, float] | None:
+    """When the job began and ended that made the file at `path` (as Snakemake holds it); None if there is no record.
+
+    In seconds since the epoch, by the clock of the disk: dates of files, the former before the job's script began.
+    """
     from snakemake.io import IOFile  # here, since workers import this package without Snakemake
 
     record = workflow.persistence.metadata(IOFile(path))
     if record is None or not record.starttime or not record.endtime:
         return None
-    return max(0.0, record.endtime - record.starttime)
+    return record.starttime, record.endtime
 
 
 def mtime(path: str) -> float:

@@ -2,9 +2,11 @@
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Iterable
 
 from scripts.catalogue import Catalogue
+from scripts.folders import FolderError, check_output, date_back
 from scripts.history import History
 from scripts.report import FAILURES, name_of, read_failures
 from scripts.running import Running, RunningError
@@ -49,7 +51,17 @@ def every_failure(workflow, catalogue: Catalogue, history: History, shards: Shar
 
 def ask_for(pictures: list[str], workflow, catalogue: Catalogue, history: History, shards: Shards) -> list[str]:
     """What the DAG is to be asked for, so that it makes the thumbnails of `pictures`: these, or shards of them."""
-    if runs_jobs(workflow) and not workflow.dryrun and shards.running:
+    will_write = bool(pictures) and runs_jobs(workflow) and not workflow.dryrun
+    try:
+        check_output(catalogue, pictures, will_write)
+    except FolderError as error:
+        sys.exit(f"thumbmill: {error}")
+    if will_write and (found := date_back(catalogue, pictures)):
+        print(
+            f"thumbmill: {found:,} thumbnails are dated in the future (was the clock set back?): they are judged anew",
+            file=sys.stderr,
+        )
+    if will_write and shards.running:
         remove_empty((path for picture in pictures for path in catalogue.outputs(picture)), shards.running)
     if not pictures:
         # With one to ask about, Snakemake says by itself that nothing is to be done.

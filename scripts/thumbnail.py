@@ -5,6 +5,7 @@ or another program. Only the standard library and Pillow are imported: the scrip
 `envs/thumbnail.yaml` or in a container.
 """
 
+import contextlib
 import errno
 import io
 import math
@@ -12,8 +13,9 @@ import os
 import struct
 import sys
 import threading
+import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import BinaryIO, NamedTuple
 
@@ -96,7 +98,27 @@ DAMAGED = "damaged:"  # how the reasons begin that `damaged: make` overrides
 # The settings that make_thumbnails() takes by their own names.
 PICTURE_SETTINGS = ("quality", "background", "max_pixels", "linear", "animated", "damaged")
 
+# A file system's clock stands still for up to so many seconds (a kernel's tick, 10 ms at most on Linux): a file that is
+# changed twice within them keeps its date.
+TICK = 0.02
+
+CHANGED = "changed or removed while it was read (still being copied?): run again"
+
 TEMPORARY_PREFIX = ".thumbmill-"
+
+# What to do where a file cannot be written, by the error's number.
+WRITE_ADVICE = {
+    errno.ENOSPC: "make room on its disk, and run again",
+    errno.EDQUOT: "make room, or have the quota raised, and run again",
+    errno.EFBIG: "it is larger than the disk or the limit of the shell (ulimit -f) allows",
+    errno.EROFS: "mount it for writing, and run again",
+    errno.EACCES: "allow yourself to write there, and run again",
+    errno.EPERM: "allow yourself to write there, and run again",
+    errno.EISDIR: "a folder stands in its place: move it away, and run again",
+    errno.ENOTDIR: "a file stands where its folder should be: move it away, and run again",
+    errno.ENOENT: "its folder was removed meanwhile: run again",
+    errno.EMFILE: "allow more open files (ulimit -n), or use fewer --cores",
+}
 
 # Stands in for a picture whose name Snakemake cannot write (see scripts/catalogue.py): a link to its thumbnail.
 ODD_NAMES = ".snakemake/thumbmill/odd-names"
@@ -133,7 +155,7 @@ def make_thumbnails(
     `damaged` is "refuse", or "make" to make what can be decoded of a damaged picture.
     Returns notes for the user, a line each: what is wrong with the picture and did not keep it from being made.
 
-    Raises PictureError if the picture cannot be read or a thumbnail cannot be written.
+    Raises PictureError if the picture cannot be read or its file changes meanwhile, or a thumbnail cannot be written.
     """
     thumbnails = list(thumbnails)
     notes: list[str] = []
@@ -144,7 +166,7 @@ def make_thumbnails(
         return render_file(file, sizes, background, max_pixels, notes, linear=linear, animated=animated)
 
     try:
-        with open_file(source) as file:
+        with unchanged(source), open_file(source) as file:
             try:
                 rendered = attempt()
             except Exception as error:  # a decoder raises anything at a malformed file: struct.error, SyntaxError...
@@ -169,7 +191,7 @@ def make_thumbnails(
         except OSError as error:
             for thumbnail in thumbnails:
                 remove(thumbnail.path)
-            raise PictureError(f"cannot write {printable(path)}: {error.strerror}") from error
+            raise PictureError(cannot_write(path, error)) from error
     return list(dict.fromkeys(notes))
 
 
@@ -235,6 +257,33 @@ def attempt_in_spite_of(reason: str, attempt: Callable[[], Rendered]) -> Rendere
         raise PictureError(reason) from error
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+@contextlib.contextmanager
+def unchanged(source: str) -> Iterator[None]:
+    """Raises PictureError if the file `source` is changed, replaced or removed meanwhile, whatever else goes wrong."""
+    before = state_of(source)
+    if before and 0 <= time.time_ns() - before[-1] < TICK * 1e9:
+        time.sleep(TICK)
+        before = state_of(source)
+    try:
+        yield
+    except Exception as error:
+        if before and state_of(source) != before:
+            raise PictureError(CHANGED) from error
+        raise
+    if state_of(source) != before:
+        raise PictureError(CHANGED)
+
+
+def state_of(path: str) -> tuple[int, ...] | None:
+    """What another state of the file `path` differs in: which file it is, its size and its date; None if not there."""
+    try:
+        with open(path, "rb", buffering=0) as file:  # opened, since NFS may tell old dates of a file that is not
+            status = os.fstat(file.fileno())
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def open_file(source: str) -> BinaryIO:
@@ -748,6 +797,12 @@ def write_whole(path: str, content: bytes) -> None:
         raise
 
 
+def cannot_write(path: str, error: OSError) -> str:
+    """Why the file `path` could not be written, and what to do, as one line."""
+    advice = WRITE_ADVICE.get(error.errno)
+    return f"cannot write {printable(path)}: {error.strerror}" + (f": {advice}" if advice else "")
+
+
 def explain(error: Exception) -> str:
     """Why a picture could not be read, as one line."""
     if isinstance(error, UnidentifiedImageError):
@@ -813,24 +868,26 @@ def run_job(snakemake) -> None:
     paths = list(snakemake.output)
     remove(snakemake.log[0])  # an earlier run's: what it says may not be true any more
     stand_ins = []
-    if paths[0].startswith(ODD_NAMES):
-        stand_ins, paths = paths, thumbnail_paths(name, config)
-        for path in paths:
-            remove(path)  # Snakemake has deleted the link to it only.
-            if snakemake.input:
-                os.makedirs(os.path.dirname(path), exist_ok=True)
     try:
+        if paths[0].startswith(ODD_NAMES):
+            stand_ins, paths = paths, thumbnail_paths(name, config)
+            for path in paths:
+                remove(path)  # Snakemake has deleted the link to it only.
+                if snakemake.input:
+                    os.makedirs(os.path.dirname(path), exist_ok=True)
         if location.startswith("s3://") or config["output"].startswith("s3://"):
             notes = make_from_store(snakemake.input, location, paths, config)
         else:
             notes = make_as_set(snakemake.input[0] if snakemake.input else location, paths, config)
-    except PictureError as error:
-        write_lines(snakemake.log[0], [str(error)])
-        sys.exit(printable(f"{location}: {error}"))
-    for stand_in, path in zip(stand_ins, paths, strict=False):
-        os.symlink(os.path.abspath(path), stand_in)
-    if notes:
-        write_lines(snakemake.log[0], notes)
+        for stand_in, path in zip(stand_ins, paths, strict=False):
+            os.symlink(os.path.abspath(path), stand_in)
+        if notes:
+            write_lines(snakemake.log[0], notes)
+    except (PictureError, OSError) as error:
+        reason = cannot_write(error.filename or snakemake.log[0], error) if isinstance(error, OSError) else str(error)
+        with contextlib.suppress(OSError):  # the disk may be full; the reason is told all the same
+            write_lines(snakemake.log[0], [reason])
+        sys.exit(printable(f"{location}: {reason}"))
 
 
 def make_from_store(given: list[str], location: str, paths: Iterable[str], config: Mapping) -> list[str]:

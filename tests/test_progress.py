@@ -201,9 +201,7 @@ def run_of(handler, monkeypatch, seconds: int) -> None:
     for second in range(1, seconds + 1):
         now[0] = second
         handler.handle(record(event=LogEvent.JOB_FINISHED, message="Finished"))
-        step = record(event=LogEvent.PROGRESS, done=1000 * second // seconds, total=1000)
-        step.created = second
-        handler.handle(step)
+        handler.handle(record(event=LogEvent.PROGRESS, done=1000 * second // seconds, total=1000))
 
 
 def test_log_of_a_quick_run_has_ten_lines(monkeypatch, capsys):

@@ -34,6 +34,10 @@ AHEAD_SECONDS = 0.1
 REPORT_JOBS = 16
 REPORT_SECONDS = 0.05
 
+# Files that Snakemake has open now and then during a run, while it reads, records and prepares. Tried: 7 are enough, 3
+# are not.
+FILES_OF_SNAKEMAKE = 10
+
 
 @dataclass
 class ExecutorSettings(ExecutorSettingsBase):
@@ -94,6 +98,15 @@ class ExecutorSettings(ExecutorSettingsBase):
         metadata={
             "help": "Tell how many jobs are done every so many seconds, instead of two lines at the end of each job "
             "(0: those two lines, as Snakemake does). Saves a tenth of a millisecond for each job.",
+        },
+    )
+
+    stop_without_room: bool = field(
+        default=False,
+        metadata={
+            "help": "End the run, whatever --keep-going says, when a job cannot write because a disk is full, a quota "
+            "is used up or a file system is read-only: the others would fail in the same way, one by one. A script "
+            "tells by the OSError that it ends with, or that it was handling when it called sys.exit.",
         },
     )
 
@@ -164,12 +177,15 @@ class Executor(RealExecutor):
     holds_back_to_cores = True
 
     def __post_init__(self):
-        from . import internals
+        from . import internals, worker
         from .pool import ProcessPool, ThreadPool
 
         settings = self.executor_settings or ExecutorSettings()
+        if settings.kind == "process":
+            self._see_to_open_files()
         self._settings = settings
         self._internals = internals
+        self._worker = worker
         self._builtin = internals.BuiltinExecutor(self.workflow, self.logger, self._builtin_ended)
         if settings.kind == "process":
             self._pool = ProcessPool(settings.take_server(), settings.jobs_per_worker)
@@ -188,6 +204,7 @@ class Executor(RealExecutor):
         self._successes = []  # jobs to report
         self._unrecorded = {}  # jobs reported, but not yet written down by Snakemake
         self._failed = False  # a job has failed for good, and no others are to be started
+        self._no_room = None  # why none of the others could write, in one line
         self._gave_up = False  # Snakemake has been told to end the run
         self._tells_progress = False  # in place of Snakemake
         self._next_progress = 0.0  # time.monotonic() of the next line about it
@@ -202,6 +219,20 @@ class Executor(RealExecutor):
     @property
     def cores(self):
         return self.workflow.resource_settings.cores
+
+    def _see_to_open_files(self):
+        """Allow this process as many open files as it needs: each worker is one. Raises WorkflowError if it may not."""
+        import resource  # not on Windows
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        needed = len(os.listdir("/dev/fd")) + self.cores + FILES_OF_SNAKEMAKE
+        if resource.RLIM_INFINITY not in (soft, hard) and needed > hard:
+            raise WorkflowError(
+                f"Only {hard} files may be open at once, and {self.cores} cores need {needed}: allow more "
+                f"(`ulimit -Hn`, in a service LimitNOFILE), or use fewer (--cores)."
+            )
+        if soft != resource.RLIM_INFINITY and needed > soft:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
     def get_exec_mode(self):
         return ExecMode.SUBPROCESS
@@ -342,9 +373,16 @@ class Executor(RealExecutor):
                         builtin.append(entry.job)
                 except ConnectionError:
                     raise  # no more workers: that concerns all jobs
+                except (OSError, WorkflowError) as error:  # its files, and nothing that a traceback would explain
+                    reason = self._worker.one_line(f"cannot be started: {error}")
+                    if self._worker.found_no_room(error):
+                        self._end_without_room(reason)
+                    failed.append((entry.job, reason))
+                    if self._failed:
+                        break
                 except Exception as error:
                     self._internals.print_exception(error, self.workflow)
-                    failed.append(entry.job)
+                    failed.append((entry.job, None))
         # not before now, as a job may end, and be reported, as soon as it starts
         for job in builtin:
             try:
@@ -353,9 +391,9 @@ class Executor(RealExecutor):
             except Exception as error:
                 self._internals.print_exception(error, self.workflow)
                 self._free_cores += self._running.pop(job)
-                failed.append(job)
-        for job in failed:
-            self.report_job_error(SubmittedJobInfo(job), **wildcards_to_print(job))
+                failed.append((job, None))
+        for job, reason in failed:
+            self.report_job_error(SubmittedJobInfo(job), msg=reason, **wildcards_to_print(job))
 
     def _has_place(self, entry):
         """Tell whether cores are free for a job, or a worker will soon have done what it has, and can take it next."""
@@ -424,7 +462,15 @@ class Executor(RealExecutor):
                 job.log.clear()
             self._successes.append(job)
         else:
+            if getattr(outcome.reason, "no_room", False):
+                self._end_without_room(outcome.reason)
             self.report_job_error(SubmittedJobInfo(job), msg=outcome.reason, **wildcards_to_print(job))
+
+    def _end_without_room(self, reason):
+        if self._settings.stop_without_room:
+            self._failed = True
+            self._no_room = reason
+            self._pool.wake()
 
     def _report_successes(self):
         if self._successes:
@@ -444,6 +490,7 @@ class Executor(RealExecutor):
             self._gave_up = True
             self._report_successes()
             # To report those that have not been started as failed would delete their old output files.
+            why = f"as they could not write either ({self._no_room})" if self._no_room else "as another job has failed"
             self.workflow.scheduler.executor_error_callback(
-                WorkflowError(f"Not started, as another job has failed: {len(self._waiting)} jobs.")
+                WorkflowError(f"Not started, {why}: {len(self._waiting)} jobs.")
             )

@@ -7,6 +7,7 @@ This module imports little, and nothing of Snakemake but what a script sees.
 """
 
 import atexit
+import errno
 import importlib
 import io
 import logging
@@ -52,6 +53,28 @@ class Script:
 
 INTERRUPTED = "interrupted"
 
+# What keeps all jobs from writing, not one of them: a full disk, a quota used up, a read-only file system.
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+
+
+class Reason(str):
+    """Why a script failed, in one line. `no_room` says that it, or what it comes from, was an error of NO_ROOM."""
+
+    def __new__(cls, text, error=None):
+        reason = super().__new__(cls, text)
+        reason.no_room = found_no_room(error)
+        return reason
+
+
+def found_no_room(error):
+    """Tell whether an exception, or one that it comes from, is an OSError of NO_ROOM."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 _compiled = {}
 
 
@@ -85,7 +108,7 @@ def new_main(script, snakemake):
 
 
 def run_script(script, payload, in_own_process=True):
-    """Run a script to its end, and return why it failed in one line, or None.
+    """Run a script to its end, and return why it failed in one line (a Reason), or None.
 
     A traceback, or the message of a `sys.exit`, is printed to stderr as the interpreter would. `payload` is the pickled
     `snakemake` object without its config.
@@ -101,14 +124,14 @@ def run_script(script, payload, in_own_process=True):
         if exit.code is None or exit.code == 0:
             return None
         if isinstance(exit.code, int):
-            return f"exit status {exit.code}"
+            return Reason(f"exit status {exit.code}", exit)
         print(exit.code, file=sys.stderr)
-        return one_line(str(exit.code))
+        return Reason(one_line(str(exit.code)), exit)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BaseException as error:
         print_traceback(error)
-        return one_line("".join(traceback.format_exception_only(error)))
+        return Reason(one_line("".join(traceback.format_exception_only(error))), error)
 
 
 def one_line(text):

@@ -144,7 +144,7 @@ class LogHandler(LogHandlerBase):
         if event == LogEvent.JOB_FINISHED:
             return
         if event == LogEvent.PROGRESS:
-            self.progress.step(record.done, record.total, record.created)
+            self.progress.step(record.done, record.total, time.monotonic())  # not the clock, which may be set
             if self.progress.running:
                 self._tell(", ".join(self.progress.facts()))
             return

@@ -1,6 +1,7 @@
 """Scripts that fail, crash, hang, or take the worker down fail alone, and the user is told why."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -189,3 +190,101 @@ def test_missing_output_is_found(project):
     output = project.run(check=False)
     assert "MissingOutputException" in output
     assert not project.names("a")
+
+
+MANY = """
+    rule all:
+        input: expand("out/{n}", n=range(40))
+    rule work:
+        output: "out/{n}"
+        script: "work.py"
+"""
+
+# Ways in which a script ends on a full disk; /dev/full is one.
+WITHOUT_ROOM = {
+    "exception": "FILL",
+    "exit message": """
+try:
+    FILL
+except OSError as error:
+    import sys
+    sys.exit(f"cannot write: {error.strerror}")
+""",
+    "exit status": """
+try:
+    FILL
+except OSError:
+    raise SystemExit(74)
+""",
+}
+
+
+@pytest.mark.parametrize("kind", ["process", "thread"])
+@pytest.mark.parametrize("way", WITHOUT_ROOM)
+def test_a_full_disk_ends_the_run_if_asked(project, way, kind):
+    code = WITHOUT_ROOM[way].replace("FILL", "open('/dev/full', 'w', 1).write('a\\n')")
+    project.write(Snakefile=MANY, work_py=code)
+    output = project.run("--keep-going", "--futures-stop-without-room", "--futures-kind", kind, check=False)
+    assert 1 <= output.count("Error in rule work:") <= 20  # those that were running or sent ahead
+    assert re.search(r"Not started, as they could not write either \(.+\): [0-9]+ jobs\.", output)
+    assert project.run("--keep-going", "--futures-kind", kind, check=False).count("Error in rule work:") == 40
+
+
+def test_a_full_disk_that_a_script_can_do_without_ends_nothing(project):
+    project.write(
+        Snakefile=MANY,
+        work_py="""
+            try:
+                open('/dev/full', 'w', 1).write('a\\n')
+            except OSError:
+                pass
+            if snakemake.wildcards.n == "3":
+                raise ValueError("something else")
+            open(snakemake.output[0], "w").close()
+        """,
+    )
+    output = project.run("--keep-going", "--futures-stop-without-room", check=False)
+    assert output.count("Error in rule work:") == 1
+    assert len(project.names("out/*")) == 39
+
+
+def test_a_job_whose_folder_cannot_be_made_fails_alone_and_without_a_traceback(project):
+    project.write(
+        Snakefile="""
+            rule all:
+                input: "a/out", "link/out", "b/out"
+            rule work:
+                output: "{name}/out"
+                script: "work.py"
+        """,
+        work_py="open(snakemake.output[0], 'w').close()",
+    )
+    (project.directory / "link").symlink_to("nowhere")
+    output = project.run("--keep-going", "--futures-stop-without-room", check=False)
+    assert re.search(r"message: cannot be started: .*Failed to create output directory link\.", output)
+    assert "Traceback" not in output
+    assert project.names("*/out") == ["a/out", "b/out"]
+
+
+@pytest.mark.parametrize("cores", [2, 100])
+def test_too_few_files_may_be_open(project, cores):
+    project.write(Snakefile=MANY, work_py="open(snakemake.output[0], 'w').close()")
+    told = None
+    for limit in (12, 26, 160):
+        shell = ["bash", "-c", f'ulimit -n {limit}; exec "$@"', "-", *project.command(cores=cores)]
+        done = subprocess.run(shell, cwd=project.directory, capture_output=True, text=True, timeout=120)
+        told = re.search(r"Only ([0-9]+) files may be open at once, and [0-9]+ cores need ([0-9]+)", done.stderr)
+        assert (done.returncode == 0) == (told is None), done.stderr
+        assert "Traceback" not in done.stderr
+        if told:
+            assert int(told[1]) == limit < int(told[2])
+            assert project.names("out/*") == []
+    assert told is None
+
+
+def test_a_low_limit_of_open_files_is_raised_where_that_is_allowed(project):
+    project.write(Snakefile=MANY, work_py="open(snakemake.output[0], 'w').close()")
+    shell = ["bash", "-c", 'ulimit -Sn 20; exec "$@"', "-", *project.command(cores=40)]
+    done = subprocess.run(shell, cwd=project.directory, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert len(project.names("out/*")) == 40

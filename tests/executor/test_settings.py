@@ -55,6 +55,7 @@ def test_settings_are_in_the_help():
         "no-empty-logs",
         "quiet-jobs",
         "progress-seconds",
+        "stop-without-room",
     ):
         assert f"--futures-{name}" in output
 
