@@ -9,6 +9,7 @@ import tempfile
 from scripts.catalogue import CatalogueError
 from scripts.gallery import make_gallery
 from scripts.inventory import state_parameter
+from scripts.limits import worker_memory
 from scripts.manifest import make_manifest
 from scripts.object_storage import as_objects, input_objects
 from scripts.orphans import list_orphans, remove_orphans
@@ -38,6 +39,9 @@ try:
     config, catalogue, history = open_catalogue(config, workflow.basedir)
 except (SettingsError, CatalogueError, ShardError) as error:
     sys.exit(f"thumbmill: {error}")
+
+# For the picture script; of this machine, which need not be the one that others run on.
+config = {**config, "worker_memory": worker_memory(config["max_memory"], all_cores(workflow))}
 
 shards = Shards(catalogue, history)
 everything = input_objects(every_thumbnail(workflow, catalogue, history, shards), storage)

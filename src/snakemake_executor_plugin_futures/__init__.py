@@ -144,6 +144,16 @@ def wildcards_to_print(job):
     return {"wildcards": wildcards} if wildcards else {}
 
 
+def add_to_log(job, reason):
+    """Write to a job's (first) log file why it ended, for a script that was killed and could not do so itself."""
+    try:
+        for path in job.log[:1]:
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(f"{reason}\n")
+    except OSError:
+        pass  # Snakemake's own log has it too
+
+
 class Waiting(NamedTuple):
     """A job in the queue, ordered by rank, then by order. `task` is what the pool is to run, once that is prepared."""
 
@@ -424,6 +434,8 @@ class Executor(RealExecutor):
                 job.log.clear()
             self._successes.append(job)
         else:
+            if outcome.killed:
+                add_to_log(job, outcome.reason)
             self.report_job_error(SubmittedJobInfo(job), msg=outcome.reason, **wildcards_to_print(job))
 
     def _report_successes(self):
