@@ -289,7 +289,7 @@ def test_whole_number_with_a_point_makes_a_thumbnail(tmp_path):
         ({"sorce": "x"}, ["'sorce'", "did you mean 'source'?"]),
         ({"Source": "x"}, ["'Source'", "did you mean 'source'?"]),
         ({"max_pixel": 5}, ["'max_pixel'", "did you mean 'max_pixels'?"]),
-        ({"zzz": 5}, ["'zzz'", "source, output, sizes, format, quality, background, max_pixels, max_seconds, max_memory, keep_extension"]),
+        ({"zzz": 5}, ["'zzz'", "source, output, sizes, format, quality, background, max_pixels, max_seconds"]),
         ({5: 5}, ["'5'", "source, output"]),
     ],
     ids=str,

@@ -202,24 +202,22 @@ def chain(count: int, loops: bool) -> bytes:
     """A TIFF of so many folders (IFDs) of one picture each; the last one leads to the first, if it `loops`."""
     sound = tiff(4, 4, bytes(16), {})
     length = len(sound) - 8
-    folders = b""
+    folders = []
     for number in range(count):
         start = 8 + number * length
         tags = dict(struct.unpack("<HHII", sound[10 + 12 * n : 22 + 12 * n])[::3] for n in range(9))
         tags[273] += number * length
         following = start + length if number < count - 1 else 8 * loops
         entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
-        folders += struct.pack("<H", 9) + entries + struct.pack("<I", following) + bytes(16)
-    return sound[:8] + folders
+        folders.append(struct.pack("<H", 9) + entries + struct.pack("<I", following) + bytes(16))
+    return sound[:8] + b"".join(folders)
 
 
 def nested(count: int) -> bytes:
     """A TIFF whose folder holds a folder (SubIFD) that holds a folder, and so on."""
     outermost = tiff(4, 4, bytes(16), {330: 8 + 2 + 120 + 4 + 16})
-    inner = b""
-    for number in range(count):
-        inner += struct.pack("<HHHIII", 1, 330, 4, 1, len(outermost) + 18 * (number + 1), 0)
-    return outermost + inner
+    offsets = (len(outermost) + 18 * (number + 1) for number in range(count))
+    return outermost + b"".join(struct.pack("<HHHIII", 1, 330, 4, 1, offset, 0) for offset in offsets)
 
 
 def tile(side: int) -> bytes:
