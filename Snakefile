@@ -10,6 +10,7 @@ from scripts.catalogue import CatalogueError
 from scripts.folders import FolderError, check_working_folder
 from scripts.gallery import make_gallery
 from scripts.inventory import state_parameter
+from scripts.limits import worker_memory
 from scripts.manifest import make_manifest
 from scripts.object_storage import as_objects, input_objects
 from scripts.orphans import list_orphans, remove_orphans
@@ -47,6 +48,9 @@ try:
     config, catalogue, history, running = open_catalogue(config, workflow.basedir)
 except (SettingsError, CatalogueError, RunningError) as error:
     sys.exit(f"thumbmill: {error}")
+
+# For the picture script; of this machine, which need not be the one that others run on.
+config = {**config, "worker_memory": worker_memory(config["max_memory"], all_cores(workflow))}
 
 shards = Shards(catalogue, history, running)
 everything = input_objects(every_thumbnail(workflow, catalogue, history, shards), storage)

@@ -18,7 +18,7 @@ from scripts.catalogue import Catalogue
 from scripts.history import FOLDER, History, history_path
 from scripts.object_storage import is_remote
 from scripts.recipe import read_facts
-from scripts.report import FAILURES, UNKNOWN, name_of, read_failures, read_reason
+from scripts.report import DEADLY, FAILURES, UNKNOWN, name_of, read_failures, read_reason
 from scripts.thumbnail import below, kinds, thumbnail_paths, write_whole
 
 VERSION = 1  # of the file that is kept
@@ -86,13 +86,6 @@ def look_at(wildcard: str, catalogue: Catalogue, before: Mapping, after: dict, f
     """What there is of one picture. What was known `before` is not read again; `after` gets it for the next time."""
     settings, picture = catalogue.settings, catalogue.pictures[wildcard]
     source = below(settings["source"], picture.name)
-    stamp = [picture.time, picture.bytes]
-    known = before.get(source)
-    if not known or known[:2] != stamp:
-        facts = read_facts(source, settings["max_pixels"]) if picture.readable else None
-        known = [*stamp, *(facts.size if facts else (0, 0))]
-    after[source] = known
-    width, height = known[2:4]
     thumbs, newest, seconds, missing = [], 0, None, False
     paths = thumbnail_paths(picture.name, settings)
     for (size, _, format), path, output in zip(kinds(settings), paths, catalogue.outputs(wildcard), strict=True):
@@ -115,6 +108,15 @@ def look_at(wildcard: str, catalogue: Catalogue, before: Mapping, after: dict, f
     if missing:
         folder = "odd-names" if wildcard in catalogue.odd else "thumbnail"
         reason = read_reason(f"logs/{folder}/{wildcard}.log") or failures.get(name_of(catalogue, wildcard), UNKNOWN)
+    deadly = reason.startswith(DEADLY)
+    stamp = [picture.time, picture.bytes]
+    known = before.get(source)
+    if not known or known[:2] != stamp:
+        facts = read_facts(source, settings["max_pixels"]) if picture.readable and not deadly else None
+        known = [*stamp, *(facts.size if facts else (0, 0))]
+    if not deadly:
+        after[source] = known
+    width, height = known[2:4]
     return Item(picture.name, picture.bytes, width, height, thumbs, reason, seconds, newest)
 
 

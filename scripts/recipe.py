@@ -19,6 +19,8 @@ NOT_PIXELS = (
     "output",
     "keep_extension",
     "max_pixels",
+    "max_seconds",
+    "max_memory",
     "leave_out",
     "placeholder",
     "remove_more_than_a_fifth",

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
@@ -27,7 +28,21 @@ STOPPED = "not made: the run was stopped before its turn"
 SHARD_DIED = "not made: its shard ended before its turn, and logs/shards/ may say why"
 IN_SHARD = "has no thumbnail, or something about it changed"
 CHANGED_MEANWHILE = "changed while its thumbnail was made (still being copied?): run again"
-UNKNOWN = "its job ended without a word: Snakemake's own log, named above, says how"
+UNKNOWN = (
+    "its process ended without a word: it crashed, was killed, or took longer than max_seconds allows; "
+    "Snakemake's own log, named above, says which"
+)
+
+# What the executor writes into the log of a job whose worker died, and what that says to the owner of the picture.
+DEATH = re.compile(r"worker died: (.*)")
+OUT_OF_TIME = "signal 14 (SIGALRM)"  # scripts.thumbnail.limited
+KILLED = "signal 9 (SIGKILL)"
+TOOK_TOO_LONG = "took longer than max_seconds allows"
+WORKER_KILLED = "its worker was killed"
+DECODER_CRASHED = "its decoder crashed"
+
+# How the reasons begin of pictures that a process did not survive: the controller must not open them itself.
+DEADLY = (UNKNOWN, TOOK_TOO_LONG, WORKER_KILLED, DECODER_CRASHED)
 
 
 def stopwatch(start: float) -> Callable[[], float]:
@@ -245,9 +260,22 @@ def read_reason(log: str) -> str:
     """Why a picture was not made, from its log file; empty if that has nothing to say."""
     try:
         with open(log, encoding="utf-8") as file:
-            return file.readline().strip()
+            reason = file.readline().strip()
     except OSError:
         return ""
+    return explain_death(reason)
+
+
+def explain_death(reason: str) -> str:
+    """What the executor's `reason` for a failure says to the owner of the picture; itself, if no worker died."""
+    death = DEATH.fullmatch(reason)
+    if not death:
+        return reason
+    if death[1] == OUT_OF_TIME:
+        return f"{TOOK_TOO_LONG}: if the picture is sound, raise that"
+    if death[1] == KILLED:
+        return f"{WORKER_KILLED}, {KILLED}: by the system, if that ran out of memory (then lower max_memory)"
+    return f"{DECODER_CRASHED}, {death[1]}: the file is broken, or made to do harm"
 
 
 def read_failures(path: str) -> dict[str, str]:

@@ -10,6 +10,8 @@ import errno
 import io
 import math
 import os
+import signal
+import stat
 import struct
 import sys
 import threading
@@ -18,6 +20,11 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import BinaryIO, NamedTuple
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 from PIL import Image, ImageChops, ImageColor, ImageFile, ImageFilter, PngImagePlugin, UnidentifiedImageError
 
@@ -61,6 +68,13 @@ LEAST_LEFT_BY_HALVING = 1.75
 # With as many left, cubic convolution is as good to the eye as Lanczos (0.997 against 0.998), in two thirds of the
 # time.
 ENOUGH_FOR_CUBIC = 2.75
+
+# Of a picture of 100,000,000 x 1 the one side cannot be halved and the other is far too long: the weights of its pixels
+# would take 32 bytes each. More than so many are averaged first.
+MOST_LEFT = 64.0
+
+# Bytes of memory a pixel that a decoder may need: libwebp's, the most of all (python -m tests.trials.hostile).
+DECODERS_NEED = 17
 
 FOCUS_NAMES = {
     "center": "50% 50%",
@@ -128,6 +142,10 @@ class PictureError(Exception):
     """This picture cannot be made into thumbnails; the message is one line for the person who owns it."""
 
 
+class MemoryShort(PictureError):
+    """The memory that this process may use is not enough for the picture."""
+
+
 class Thumbnail(NamedTuple):
     """One file to make: its path, the size it shows (`width`, `height`, `fit`, `enlarge`) and its format."""
 
@@ -155,7 +173,8 @@ def make_thumbnails(
     `damaged` is "refuse", or "make" to make what can be decoded of a damaged picture.
     Returns notes for the user, a line each: what is wrong with the picture and did not keep it from being made.
 
-    Raises PictureError if the picture cannot be read or its file changes meanwhile, or a thumbnail cannot be written.
+    Raises PictureError if the picture cannot be read or its file changes meanwhile, or a thumbnail cannot be written;
+    MemoryShort, a PictureError, if only memory is lacking.
     """
     thumbnails = list(thumbnails)
     notes: list[str] = []
@@ -169,19 +188,27 @@ def make_thumbnails(
         with unchanged(source), open_file(source) as file:
             try:
                 rendered = attempt()
+            except MemoryError:
+                raise
             except Exception as error:  # a decoder raises anything at a malformed file: struct.error, SyntaxError...
                 reason = str(error) if isinstance(error, PictureError) else explain(error)
+                if reason.startswith(DAMAGED) and may_lack_memory(file, max_pixels):
+                    raise MemoryShort(f"not enough memory to decode it, or {reason}") from error
                 if damaged != "make" or not reason.startswith(DAMAGED):
                     raise PictureError(reason) from error
                 rendered = attempt_in_spite_of(reason, attempt)
                 notes.append(f"{reason}; made from what is there")
+    except MemoryError as error:
+        raise MemoryShort("not enough memory to decode it") from error
     except OSError as error:
         raise PictureError(explain(error)) from error
     encoded = []
     for thumbnail, frames in zip(thumbnails, rendered.frames, strict=True):
         try:
             content = encode(frames, thumbnail.format, quality, background, rendered.durations, rendered.loop)
-        except (OSError, ValueError, MemoryError) as error:
+        except MemoryError as error:
+            raise MemoryShort(f"not enough memory to save it as {thumbnail.format}") from error
+        except (OSError, ValueError) as error:
             reason = f"cannot be saved as {thumbnail.format} at {frames[0].width}x{frames[0].height}: {error}"
             raise PictureError(one_line(reason)) from error
         encoded.append((thumbnail.path, content))
@@ -253,6 +280,8 @@ def attempt_in_spite_of(reason: str, attempt: Callable[[], Rendered]) -> Rendere
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
         return attempt()
+    except MemoryError:
+        raise
     except Exception as error:
         raise PictureError(reason) from error
     finally:
@@ -287,9 +316,12 @@ def state_of(path: str) -> tuple[int, ...] | None:
 
 
 def open_file(source: str) -> BinaryIO:
-    """Open the file `source`. Raises PictureError if it is a folder or empty, OSError if it cannot be opened."""
-    if os.path.isdir(source):
+    """Open the file `source`. Raises PictureError if it is empty or no file, OSError if it cannot be opened."""
+    kind = os.stat(source).st_mode
+    if stat.S_ISDIR(kind):
         raise PictureError("a folder that cannot be listed: check its permissions")
+    if not stat.S_ISREG(kind):  # to open a pipe would wait for a writer
+        raise PictureError("not a file: a pipe, a socket or a device")
     file = open(source, "rb", buffering=0)  # noqa: SIM115 (for the caller to close); Pillow reads in large steps
     if os.fstat(file.fileno()).st_size == 0:
         file.close()
@@ -335,6 +367,42 @@ def open_heif(file: BinaryIO) -> Image.Image:
         return Image.open(file, formats=("HEIF",))
     except UnidentifiedImageError:
         raise PictureError(f"{DAMAGED} not a whole HEIC picture") from None
+
+
+def may_lack_memory(file: BinaryIO, max_pixels: int) -> bool:
+    """Whether a picture that could not be decoded is so large that the reason may be this process's limit of memory.
+
+    libjpeg, libwebp, libavif and libheif, refused memory, say what they say of damaged files.
+    """
+    if resource is None or (limit := resource.getrlimit(resource.RLIMIT_DATA)[0]) == resource.RLIM_INFINITY:
+        return False
+    try:
+        with open("/proc/self/statm") as status:
+            used = int(status.read().split()[5]) * resource.getpagesize()  # proc(5): data and stack, in pages
+        file.seek(0)
+        size = webp_size(file.read(30))
+        if size is None:
+            with open_picture(file, max_pixels) as picture:
+                size = picture.size
+        return size[0] * size[1] * DECODERS_NEED > limit - used
+    except Exception:  # as in make_thumbnails(); or this is no Linux
+        return False
+
+
+def webp_size(start: bytes) -> tuple[int, int] | None:
+    """The width and height that the first 30 bytes of a WebP file tell (RFC 9649, 2.5 to 2.7); None if they tell none.
+
+    Pillow asks its decoder, which needs all its memory to begin with.
+    """
+    kind = start[12:16] if start[:4] == b"RIFF" and start[8:12] == b"WEBP" and len(start) == 30 else b""
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(start[24:27], "little"), 1 + int.from_bytes(start[27:30], "little")
+    if kind == b"VP8L":
+        bits = int.from_bytes(start[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if kind == b"VP8 ":
+        return int.from_bytes(start[26:28], "little") & 0x3FFF, int.from_bytes(start[28:30], "little") & 0x3FFF
+    return None
 
 
 def wrong_end(file: BinaryIO, format: str | None) -> str | None:
@@ -508,7 +576,7 @@ def union(one: Box, other: Box) -> Box:
 
 
 def intersection(one: Box, other: Box) -> Box:
-    """The box that both share; they must share one."""
+    """The box that both share; its right edge is not right of its left one, or so, if they share none."""
     return max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])
 
 
@@ -545,6 +613,10 @@ def show(
     """
     upright = turned(decoded.original, decoded.turn)
     visible = intersection(box, (0, 0, *upright))
+    if visible[0] >= visible[2] or visible[1] >= visible[3]:  # nothing but margin
+        colour = ImageColor.getrgb(background)
+        transparent = decoded.halves.images[0].mode in ("La", "RGBa", "RGBA")
+        return Image.new("RGBA", final, (*colour, 0)) if transparent else Image.new("RGB", final, colour)
     place_in_final, part = (0, 0), final
     if visible != box:
         scale = [final[0] / (box[2] - box[0]), final[1] / (box[3] - box[1])] * 2
@@ -663,7 +735,7 @@ class Halves:
         cubic = left >= ENOUGH_FOR_CUBIC or (level == 0 and not self.was_reduced)
         method = Image.Resampling.BICUBIC if cubic else Image.Resampling.LANCZOS
         image, part = self.at(level), tuple(side / 2**level for side in box)
-        resampled = image.resize(size, method, part)
+        resampled = image.resize(size, method, part, MOST_LEFT)
         if image.mode not in ("La", "RGBa"):
             return resampled
         # Both methods overshoot at edges. The opacity of an opaque edge stops at 255, where its colours, multiplied by
@@ -671,14 +743,14 @@ class Halves:
         # method that does not overshoot.
         *_, opacity = resampled.split()
         halve = [value // 2 for value in range(256)]
-        unlimited = image.getchannel("a").point(halve).resize(size, method, part)
+        unlimited = image.getchannel("a").point(halve).resize(size, method, part, MOST_LEFT)
         overshoot = ImageChops.subtract(unlimited, opacity.point(halve))
         shining = overshoot.point([255 * (value > 2) for value in range(256)])
         if not shining.getbbox():
             return resampled
         if left >= 2:
             image, part = self.at(level + 1), tuple(side / 2 for side in part)
-        right = image.resize(size, Image.Resampling.HAMMING, part).convert(image.mode.upper())
+        right = image.resize(size, Image.Resampling.HAMMING, part, MOST_LEFT).convert(image.mode.upper())
         right.putalpha(opacity)
         return Image.composite(right.convert(image.mode), resampled, shining)
 
@@ -813,8 +885,6 @@ def explain(error: Exception) -> str:
         return "permission denied: make the file readable"
     if isinstance(error, OSError) and error.errno == errno.ELOOP:
         return "a link that points to itself"
-    if isinstance(error, MemoryError):
-        return "not enough memory to decode it"
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read: {error.strerror}"
     return f"{DAMAGED} {one_line(error) or type(error).__name__}"
@@ -859,6 +929,51 @@ def make_as_set(source: str, paths: Iterable[str], config: Mapping) -> list[str]
     )
 
 
+@contextlib.contextmanager
+def limited(seconds: float, megabytes: int) -> Iterator[None]:
+    """While it lasts, this process may take so many `seconds`, and have so much memory of its own.
+
+    After that time SIGALRM ends it, whatever it does: nothing less ends a decoder that never returns. What it asks for
+    beyond the memory (a megabyte is 1,000,000 bytes) it does not get, hence MemoryError. After a MemoryShort the limit
+    stays another than it was, as a sign that the process should not be used again: a library that was refused memory
+    may have lost what it had.
+
+    Without effect in a thread, as both are the limits of a whole process, and on Windows. macOS counts only the time.
+    """
+    if resource is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # Memory that only this process has, allocated in whatever way (Linux 4.7; man 2 getrlimit).
+    before, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limits = [megabytes * 1_000_000, *(given for given in (before, hard) if given != resource.RLIM_INFINITY)]
+    if signal.getsignal(signal.SIGALRM) != signal.SIG_DFL:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
+    afterwards = before
+    try:
+        yield
+    except MemoryShort:
+        afterwards = min([2 * limits[0], *limits[1:]])  # enough to say so
+        raise
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (afterwards, hard))
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def make_limited(source: str, paths: Iterable[str], config: Mapping) -> list[str]:
+    """The same as make_as_set(), within the time and memory that the settings allow."""
+    megabytes = config["worker_memory"]
+    try:
+        with limited(config["max_seconds"], megabytes):
+            return make_as_set(source, paths, config)
+    except MemoryShort as error:
+        advice = (
+            "raise max_memory" if megabytes >= config["max_memory"] else "its share of the machine's; use fewer --cores"
+        )
+        raise PictureError(f"{error}: a worker may use {megabytes:,} MB ({advice})") from error
+
+
 def run_job(snakemake) -> None:
     """Do one Snakemake job of rule `thumbnail`: what there is to say goes to its log, and a failure is one line."""
     warnings.simplefilter("ignore")  # Pillow's about odd metadata: what matters becomes a note or an error.
@@ -878,7 +993,7 @@ def run_job(snakemake) -> None:
         if location.startswith("s3://") or config["output"].startswith("s3://"):
             notes = make_from_store(snakemake.input, location, paths, config)
         else:
-            notes = make_as_set(snakemake.input[0] if snakemake.input else location, paths, config)
+            notes = make_limited(snakemake.input[0] if snakemake.input else location, paths, config)
         for stand_in, path in zip(stand_ins, paths, strict=False):
             os.symlink(os.path.abspath(path), stand_in)
         if notes:
@@ -891,7 +1006,7 @@ def run_job(snakemake) -> None:
 
 
 def make_from_store(given: list[str], location: str, paths: Iterable[str], config: Mapping) -> list[str]:
-    """The same as make_as_set() where source or output folder are in object storage.
+    """The same as make_limited() where source or output folder are in object storage.
 
     `given` is the job's input, empty if there can be none, `location` the source as the user calls it.
     """
@@ -904,7 +1019,7 @@ def make_from_store(given: list[str], location: str, paths: Iterable[str], confi
         raise PictureError("its name cannot be that of a thumbnail: a part is too long, or it is not UTF-8")
     try:
         with object_storage.local_copy(location if remote or not given else given[0]) as source:
-            return make_as_set(source, paths, config)
+            return make_limited(source, paths, config)
     except object_storage.StoreError as error:
         raise PictureError(f"cannot be fetched: {error}") from error
 

@@ -73,6 +73,8 @@ def test_recipe_changes_with_what_changes_pixels(change):
         {"source": "elsewhere"},
         {"output": "elsewhere"},
         {"max_pixels": 5},
+        {"max_seconds": 5},
+        {"max_memory": 500},
         {"leave_out": False},
         {"remove_more_than_a_fifth": True},
         {"keep_extension": True},

@@ -1594,3 +1594,12 @@ def test_16_bit_tiff_in_which_zero_is_white(make, white, expected):
     """PhotometricInterpretation 0, which Pillow heeds for 1 and 8 bits only."""
     content = saved(plain(white, "I;16"), "TIFF", tiffinfo={262: 0})
     assert_plain(make(content, SMALL), expected, 1)
+
+
+@pytest.mark.parametrize("linear", [False, True])
+@pytest.mark.parametrize(("mode", "expected"), [("RGB", WHITE), ("RGBA", (*WHITE, 0))])
+def test_a_window_that_shows_nothing_but_margin_is_background(make, mode, expected, linear):
+    """A corner of what cover shows may lie wholly in a wide margin: a sound picture must not fail for it."""
+    size = {**box_size(2, 200, "cover"), "focus": "top-left", "margin": 100}
+    thumbnail = make(saved(Image.new(mode, (40, 30)), "PNG"), size, "png", linear=linear)
+    assert {pixel for _, pixel in thumbnail.getcolors()} == {expected}

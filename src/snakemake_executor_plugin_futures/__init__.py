@@ -157,6 +157,16 @@ def wildcards_to_print(job):
     return {"wildcards": wildcards} if wildcards else {}
 
 
+def add_to_log(job, reason):
+    """Write to a job's (first) log file why it ended, for a script that was killed and could not do so itself."""
+    try:
+        for path in job.log[:1]:
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(f"{reason}\n")
+    except OSError:
+        pass  # Snakemake's own log has it too
+
+
 class Waiting(NamedTuple):
     """A job in the queue, ordered by rank, then by order. `task` is what the pool is to run, once that is prepared."""
 
@@ -464,6 +474,8 @@ class Executor(RealExecutor):
         else:
             if getattr(outcome.reason, "no_room", False):
                 self._end_without_room(outcome.reason)
+            if outcome.killed:
+                add_to_log(job, outcome.reason)
             self.report_job_error(SubmittedJobInfo(job), msg=outcome.reason, **wildcards_to_print(job))
 
     def _end_without_room(self, reason):

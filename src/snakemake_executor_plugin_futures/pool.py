@@ -40,13 +40,15 @@ class Task:
 class Outcome:
     """A task that has ended: `reason` says in one line why it failed, None if it did not; `seconds` how long it ran.
 
-    `cores_taken_over` says that the task waiting behind it is running now.
+    `cores_taken_over` says that the task waiting behind it is running now, `killed` that the script could not say
+    anything itself.
     """
 
     task: Task
     reason: str | None
     seconds: float
     cores_taken_over: bool = False
+    killed: bool = False
 
 
 @dataclass(eq=False)
@@ -257,9 +259,8 @@ class ProcessPool(Pool):
                 minutes = task.limit / 60
                 self._remove(process)
                 self._server.end(process, signal.SIGINT)
-                outcomes.append(
-                    Outcome(task, f"killed: exceeded its time limit (runtime) of {minutes:g} min", task.limit)
-                )
+                reason = f"killed: exceeded its time limit (runtime) of {minutes:g} min"
+                outcomes.append(Outcome(task, reason, task.limit, killed=True))
         returned, self._returned = self._returned, []
         return outcomes, returned
 
@@ -298,7 +299,8 @@ class ProcessPool(Pool):
             if process.tasks:
                 task = process.tasks.popleft()
                 self._remove(process)
-                outcomes.append(Outcome(task, f"worker died: {describe(self._server.end(process))}", 0))
+                reason = f"worker died: {describe(self._server.end(process))}"
+                outcomes.append(Outcome(task, reason, 0, killed=True))
             else:
                 self._remove(process)
                 self._server.end(process)
