@@ -115,12 +115,19 @@ def warm_up(running: Mapping[str, Contender], template: Task, corpus: Corpus, li
 
 
 def run_rounds(
-    chosen: Mapping[str, Contender | str], rounds: int, template: Task, corpus: Corpus, limit: float, cold: bool
+    chosen: Mapping[str, Contender | str],
+    rounds: int,
+    template: Task,
+    corpus: Corpus,
+    limit: float,
+    slow: float = measure.SLOW,
+    cold: bool = False,
 ) -> tuple[dict[str, dict[int, dict]], dict[str, str], dict[str, float]]:
     """Run all `chosen` contenders in turn, `rounds` times, each for at most `limit` seconds.
 
     Returns the measurements, name -> round -> measurement, the failed ones, name -> why, and those given up, name ->
-    seconds. `cold`: before each run, the pictures are dropped from the file cache.
+    seconds. Who takes over `slow` seconds in a round is not in the later ones, but for the loop on processes, which the
+    ratios are to. `cold`: before each run, the pictures are dropped from the file cache.
     """
     sizes = {box: expected_sizes(corpus.folder, corpus.names, box) for box in template.boxes}
     running = {name: contender for name, contender in chosen.items() if isinstance(contender, Contender)}
@@ -130,8 +137,8 @@ def run_rounds(
     warm_up(running, template, corpus, limit)
     for number in range(rounds):
         for name in names_in_turn(list(running), number):
-            slow = any(run["wall"] > measure.SLOW for run in runs[name].values())
-            if name in failed or name in over or (slow and name != "processes"):
+            too_slow = name != "processes" and any(run["wall"] > slow for run in runs[name].values())
+            if name in failed or name in over or too_slow:
                 continue
             print(f"round {number + 1} of {rounds}: {name} ...", end=" ", file=sys.stderr, flush=True)
             task = template._replace(folder=os.path.join(template.folder, f"{number + 1}-{name}"))
@@ -225,6 +232,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="give a contender up after that time (%(default)s)",
     )
     parser.add_argument(
+        "--slow",
+        type=positive,
+        metavar="SECONDS",
+        default=measure.SLOW,
+        help="who takes longer in a round is not in the later ones (%(default)s)",
+    )
+    parser.add_argument(
         "--cold", action="store_true", help="drop the pictures from the file cache before each run (Linux)"
     )
     default = os.path.join(tempfile.gettempdir(), "thumbmill-bench")
@@ -289,12 +303,12 @@ def run_case(name: str, options: argparse.Namespace, work: str) -> dict:
         if case.what == "rerun":
             tables = {
                 each.title: collect(chosen | each.skipped, each.runs, each.failed, reference, None, each.over)
-                for each in rerun.run_reruns(chosen, rounds, task, corpus, options.limit)
+                for each in rerun.run_reruns(chosen, rounds, task, corpus, options.limit, options.slow)
             }
         elif case.what == "corrupted":
             tables = {"": run_corrupted(chosen, task, corpus, options.limit)}
         else:
-            runs, failed, over = run_rounds(chosen, rounds, task, corpus, options.limit, options.cold)
+            runs, failed, over = run_rounds(chosen, rounds, task, corpus, options.limit, options.slow, options.cold)
             tables = {"": collect(chosen, runs, failed, reference, len(corpus.names), over)}
     runs = [run for results in tables.values() for result in results.values() for run in result.get("runs", [])]
     needed = {tool for each in chosen.values() if isinstance(each, Contender) for tool in each.needs}
@@ -307,7 +321,7 @@ def run_case(name: str, options: argparse.Namespace, work: str) -> dict:
         "cores": cores,
         "rounds": rounds,
         "limit": options.limit,
-        "slow": measure.SLOW,
+        "slow": options.slow,
         "cold": options.cold,
         "machine": machine,
         "versions": table.describe_versions(str(REPOSITORY))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bench.contenders import Task
 
 HERE = Path(__file__).parent
-BATCH = 20  # pictures for one process, where several share the work: its start hardly counts, and all cores stay busy
+LARGEST_BATCH = 20  # pictures for one process, where several share the work: its start then hardly counts
 
 
 def stem_name(name: str) -> str:
@@ -50,6 +50,11 @@ def by_folder(task: "Task", each: Callable[[int, str], str]) -> list[str]:
     return ["sh", str(script)]
 
 
+def batch(task: "Task") -> int:
+    """How many pictures each process gets where several share the work: so few that all cores stay busy to the end."""
+    return max(1, min(LARGEST_BATCH, len(list_files(task.source)) // (4 * task.cores)))
+
+
 def vips_command(task: "Task", box: int, target: str) -> list[str]:
     """vipsthumbnail, but for the pictures. In `target`, %s is the picture's name without its extension."""
     program = find_tool("vips", task.tools)
@@ -66,8 +71,8 @@ def vips(task: "Task") -> list[str]:
 
 
 def vips_parallel(task: "Task") -> list[str]:
-    """The command for vipsthumbnail under GNU parallel: a process for each core, BATCH pictures at a time."""
-    parallel = [find_tool("parallel", task.tools), "--will-cite", "-0", "-q", "-j", task.cores, "-n", BATCH]
+    """The command for vipsthumbnail under GNU parallel: a process for each core, a batch of pictures at a time."""
+    parallel = [find_tool("parallel", task.tools), "--will-cite", "-0", "-q", "-j", task.cores, "-n", batch(task)]
 
     def each(box: int, output: str) -> str:
         return quote(*parallel, *vips_command(task, box, f"{output}/%s.jpg"), "--vips-concurrency=1")
@@ -76,11 +81,11 @@ def vips_parallel(task: "Task") -> list[str]:
 
 
 def mogrify(task: "Task") -> list[str]:
-    """The command for ImageMagick's mogrify: a process for each core, BATCH pictures at a time."""
+    """The command for ImageMagick's mogrify: a process for each core, a batch of pictures at a time."""
     program = find_tool("mogrify", task.tools)
     # The hint lets libjpeg decode no more than twice the size, as ImageMagick's documentation advises. One thread for
     # each process: more would only fight for the cores.
-    shared = ["xargs", "-0", "-P", task.cores, "-n", BATCH, "env", "MAGICK_THREAD_LIMIT=1", program]
+    shared = ["xargs", "-0", "-P", task.cores, "-n", batch(task), "env", "MAGICK_THREAD_LIMIT=1", program]
     encoder = ["-quality", task.quality, "-sampling-factor", "4:2:0", "-define", "jpeg:optimize-coding=false"]
 
     def each(box: int, output: str) -> str:
@@ -92,7 +97,17 @@ def mogrify(task: "Task") -> list[str]:
 
 def gm(task: "Task") -> list[str]:
     """The command for GraphicsMagick's mogrify: as ImageMagick's, with its own names for the same."""
-    shared = ["xargs", "-0", "-P", task.cores, "-n", BATCH, "env", "OMP_NUM_THREADS=1", find_tool("gm", task.tools)]
+    shared = [
+        "xargs",
+        "-0",
+        "-P",
+        task.cores,
+        "-n",
+        batch(task),
+        "env",
+        "OMP_NUM_THREADS=1",
+        find_tool("gm", task.tools),
+    ]
     encoder = ["-quality", task.quality, "-sampling-factor", "2x2", "-define", "jpeg:optimize-coding=false"]
 
     def each(box: int, output: str) -> str:

@@ -36,11 +36,16 @@ class Change(NamedTuple):
 
 
 def run_reruns(
-    chosen: Mapping[str, Contender | str], rounds: int, template: Task, corpus: Corpus, limit: float = measure.LIMIT
+    chosen: Mapping[str, Contender | str],
+    rounds: int,
+    template: Task,
+    corpus: Corpus,
+    limit: float = measure.LIMIT,
+    slow: float = measure.SLOW,
 ) -> list[Change]:
     """Run all `chosen` contenders in turn after each change, `rounds` times, each run for at most `limit` seconds.
 
-    A contender that failed or was given up is out: what it left behind is no longer the others' state. Raises
+    Who takes over `slow` seconds in a round is not in the later ones. A contender that failed or was given up is out: what it left behind is no longer the others' state. Raises
     RuntimeError if not everything could be made in the beginning, ValueError if no picture can change.
     """
     running = {name: contender for name, contender in chosen.items() if isinstance(contender, Contender)}
@@ -90,7 +95,7 @@ def run_reruns(
                         change.runs[name][number] = measured._asdict()
                     print(f"{measured.wall:.2f} s", file=sys.stderr)
         for name in running:
-            if any(run["wall"] > measure.SLOW for change in changes for run in change.runs[name].values()):
+            if any(run["wall"] > slow for change in changes for run in change.runs[name].values()):
                 out.setdefault(name, "slow")
     for change in changes:
         for name in running:

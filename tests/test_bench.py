@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from bench import compare as bench_compare
-from bench import contenders, measure, report, rerun, tools
+from bench import contenders, report, rerun, tools
 from bench.check import expected_sizes, find_fault
-from bench.compare import CASES, choose, collect, main
+from bench.compare import CASES, choose, collect, main, run_rounds
 from bench.contenders import Contender, Task, output_folder
 from bench.corrupted import is_singled_out
 from bench.loops import make_outdated
@@ -298,11 +298,11 @@ def test_who_does_not_what_is_needed_in_a_rerun_has_failed(tmp_path, plain_pictu
     assert changes["1 % changed (1)"].skipped["odd"] == f"failed: {title}"
 
 
-def run_tiny_rerun(tmp_path, pictures, chosen, rounds, limit=100.0):
+def run_tiny_rerun(tmp_path, pictures, chosen, rounds, limit=100.0, slow=60.0):
     """run_reruns on a folder of pictures."""
     corpus = make_corpus("folder", 0, str(pictures), str(tmp_path / "work"), 2)
     task = Task(corpus.folder, str(tmp_path), (100,), 80, 2)
-    return run_reruns(chosen, rounds, task, corpus, limit)
+    return run_reruns(chosen, rounds, task, corpus, limit, slow)
 
 
 @pytest.fixture
@@ -326,11 +326,16 @@ def test_who_takes_too_long_is_given_up_and_the_others_go_on(tmp_path, plain_pic
 
 
 @pytest.mark.usefixtures("made_by_the_loop")
-def test_who_is_slow_runs_in_the_first_round_only(tmp_path, plain_pictures, monkeypatch):
-    monkeypatch.setattr(measure, "SLOW", 0)
+def test_who_is_slow_runs_in_the_first_round_only(tmp_path, plain_pictures):
     chosen = {"loop-mtime": contenders.RERUNS["loop-mtime"]}
-    for change in run_tiny_rerun(tmp_path, plain_pictures, chosen, 2):
+    for change in run_tiny_rerun(tmp_path, plain_pictures, chosen, 2, slow=0):
         assert list(change.runs["loop-mtime"]) == [0] and not change.skipped
+    corpus = make_corpus("folder", 0, str(plain_pictures), str(tmp_path / "work"), 2)
+    task = Task(corpus.folder, str(tmp_path / "runs"), (100,), 80, 2)
+    chosen = {name: contenders.CONTENDERS[name] for name in ("threads", "processes")}
+    runs, failed, over = run_rounds(chosen, 2, task, corpus, 100, slow=0)
+    assert {name: list(each) for name, each in runs.items()} == {"threads": [0], "processes": [0, 1]}
+    assert not failed and not over
 
 
 def test_pictures_change_in_the_copies_only(tmp_path, plain_pictures):
