@@ -45,8 +45,9 @@ def run_reruns(
 ) -> list[Change]:
     """Run all `chosen` contenders in turn after each change, `rounds` times, each run for at most `limit` seconds.
 
-    Who takes over `slow` seconds in a round is not in the later ones. A contender that failed or was given up is out: what it left behind is no longer the others' state. Raises
-    RuntimeError if not everything could be made in the beginning, ValueError if no picture can change.
+    Who takes over `slow` seconds in a round is not in the later ones. A contender that failed or was given up is out:
+    what it left behind is no longer the others' state. Raises RuntimeError if not everything could be made in the
+    beginning, ValueError if no picture can change.
     """
     running = {name: contender for name, contender in chosen.items() if isinstance(contender, Contender)}
     pairs = choose_pairs(corpus, max(1, len(corpus.names) // 100))
