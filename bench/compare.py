@@ -300,6 +300,8 @@ def run_case(name: str, options: argparse.Namespace, work: str) -> dict:
     with tempfile.TemporaryDirectory(prefix="runs-", dir=work) as folder:
         task = Task(corpus.folder, folder, case.boxes, QUALITY, cores, tools_folder(work))
         chosen = choose(case, options.only, options.also, task, corpus)
+        if not chosen:
+            raise ValueError(f"none of {', '.join(options.only)} takes part in it")
         if case.what == "rerun":
             tables = {
                 each.title: collect(chosen | each.skipped, each.runs, each.failed, reference, None, each.over)

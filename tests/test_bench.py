@@ -538,10 +538,13 @@ def test_with_a_cold_cache_the_pictures_are_dropped_before_each_run(compare, mon
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system cannot drop files from its cache")
-def test_pictures_can_be_dropped_from_the_file_cache(tmp_path, plain_pictures):
+def test_pictures_can_be_dropped_from_the_file_cache(tmp_path, plain_pictures, monkeypatch):
     corpus = make_corpus("folder", 0, str(plain_pictures), str(tmp_path / "work"), 2)
     mine = state(plain_pictures)
+    advised, advise = [], os.posix_fadvise
+    monkeypatch.setattr(os, "posix_fadvise", lambda *args: advised.append(args[1:]) or advise(*args))
     forget_all(corpus)
+    assert advised == [(0, 0, os.POSIX_FADV_DONTNEED)] * 8, "every picture, whole"
     assert state(plain_pictures) == mine
 
 
@@ -550,6 +553,13 @@ def test_who_takes_longer_than_the_limit_is_given_up_and_the_others_go_on(compar
     code, output, figures = compare("small-100", "--count", 3, "--only", "processes,odd", "--limit", "2")
     assert code == 0 and rows(output)["odd"][0] == "over 2"
     assert figures["tables"][""]["odd"] == {"title": "the odd one", "over": 2}
+
+
+def test_a_case_without_any_of_those_asked_for_says_so(tmp_path, capsys):
+    options = ["--count", "3", "--rounds", "1", "--work", str(tmp_path), "--results", str(tmp_path / "results")]
+    assert main(["small-100", "rerun-1000", "--only", "sequential", *options]) == 2
+    assert "bench: rerun-1000: none of sequential takes part in it" in capsys.readouterr().err
+    assert [file.name for file in (tmp_path / "results").iterdir()] == ["small-100.json"]
 
 
 def test_all_cases_go_on_where_they_were_interrupted(tmp_path, monkeypatch, capsys):
