@@ -1,1 +1,1 @@
-"""The side-by-side benchmark: `python -m bench.compare --help`. Not part of the workflow, which does not import it."""
+"""The comparisons: `python -m bench --help` (speed), `python -m bench.quality --help`. The workflow imports neither."""

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ SAMPLE = 50  # thumbnails that are decoded
 
 
 def expected_sizes(source: str, names: list[str], box: int) -> dict[str, set[tuple[int, int]]]:
-    """For a sample of the pictures `names` below `source`: thumbnail -> the (width, height) it may have.
+    """For a sample of the pictures `names` below `source`: picture -> the (width, height) its thumbnail may have.
 
     The whole picture, at most `box` pixels wide and high, never enlarged. A picture whose EXIF says that it lies on
     its side may come out upright or lying: the plain loop does not turn it.
@@ -28,28 +28,37 @@ def expected_sizes(source: str, names: list[str], box: int) -> dict[str, set[tup
             lies = picture.getexif().get(ORIENTATION, 1) >= 5
         scale = min(1, box / width, box / height)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        expected[thumbnail_name(name)] = {size, size[::-1]} if lies else {size}
+        expected[name] = {size, size[::-1]} if lies else {size}
     return expected
 
 
-def find_fault(output: str, names: list[str], sizes: Mapping[str, set[tuple[int, int]]]) -> str | None:
+def find_fault(
+    output: str,
+    names: list[str],
+    sizes: Mapping[str, set[tuple[int, int]]],
+    naming: Callable[[str], str] = thumbnail_name,
+) -> str | None:
     """What is wrong with the thumbnails below `output` of the pictures `names`: the first fault, or None.
 
-    `sizes` are those of expected_sizes; one pixel more or less is a matter of rounding.
+    `sizes` are those of expected_sizes; one pixel more or less is a matter of rounding. `naming` tells the thumbnail of
+    a picture.
     """
-    wanted, made = {thumbnail_name(name) for name in names}, set(list_files(output))
+    wanted, made = {naming(name) for name in names}, set(list_files(output))
     if made != wanted:
         example = min(wanted - made, default=None) or min(made - wanted)
         return (
             f"{len(made & wanted):,} of {len(wanted):,} thumbnails made, and {len(made - wanted):,} other files "
             f"(the first that is missing or too many: {example})"
         )
-    return find_wrong_size(output, sizes)
+    return find_wrong_size(output, sizes, naming)
 
 
-def find_wrong_size(output: str, sizes: Mapping[str, set[tuple[int, int]]]) -> str | None:
-    """The first of the thumbnails `sizes` below `output` that is broken or has none of its sizes, or None."""
-    for name, allowed in sizes.items():
+def find_wrong_size(
+    output: str, sizes: Mapping[str, set[tuple[int, int]]], naming: Callable[[str], str] = thumbnail_name
+) -> str | None:
+    """The first thumbnail of the pictures `sizes` below `output` that is broken or has none of its sizes, or None."""
+    for picture, allowed in sizes.items():
+        name = naming(picture)
         try:
             with Image.open(os.path.join(output, name), formats=["JPEG"]) as thumbnail:
                 thumbnail.load()

@@ -1,28 +1,27 @@
-"""thumbmill beside the loops that it replaces and stock Snakemake, on the same pictures: the one command.
+"""thumbmill beside what a user could pick instead, on the same pictures: `python -m bench`.
 
-    python -m bench.compare small-1000
-
-prints a Markdown table (progress goes to stderr). The contenders run in turn, each round in another order, and every
-run starts with an empty folder; in the cases called rerun-..., with everything made and little changed (rerun.py). See
---help, and contenders.py for who is compared.
+Each case's table is printed (progress goes to stderr), and all that was measured is kept as <results>/<case>.json, of
+which report.py makes tables and plots. The contenders run in turn, each round in another order, and every run starts
+with an empty folder; in the cases called rerun-..., with everything made and little changed (rerun.py).
 """
 
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from types import MappingProxyType
 from typing import NamedTuple
 
-from bench import contenders, measure, rerun, table
+from bench import contenders, measure, rerun, table, tools
 from bench.check import expected_sizes, find_fault
-from bench.contenders import OWN_LOOPS, REPOSITORY, RERUNS, WORKFLOWS, Contender, Task, names_in_turn
-from bench.pictures import WALLPAPERS, Corpus, make_corpus, read_all
+from bench.contenders import REPOSITORY, RERUNS, Contender, Task, names_in_turn, output_folder
+from bench.corrupted import run_corrupted
+from bench.pictures import WALLPAPERS, Corpus, forget_all, link, make_corpus, read_all
 
 QUALITY = 80  # of the thumbnails, which are all JPEGs
 
@@ -30,103 +29,141 @@ QUALITY = 80  # of the thumbnails, which are all JPEGs
 class Case(NamedTuple):
     """A comparison that can be asked for."""
 
+    kind: str  # of pictures (pictures.make_corpus)
     count: int  # pictures; 0: all there are
-    box: int  # pixels, width and height of the thumbnails at most
+    boxes: tuple[int, ...]  # pixels, width and height of the thumbnails at most
     rounds: int
     help: str
-    rerun: str | None = None  # the case whose pictures are made once before, and then changed
+    what: str = "everything"  # is made; or "rerun", or "corrupted"
 
 
 CASES = {
-    "small-1000": Case(1000, 256, 5, "product pictures of 400 x 533 pixels (or those in --pictures) to 256"),
-    "small-10000": Case(10_000, 128, 3, "made pictures of 640 x 480 to 128"),
-    "small-100000": Case(100_000, 128, 1, "10,000 made pictures of 640 x 480, each in ten places, to 128"),
-    "photos": Case(1000, 720, 3, f"photographs of 4 to 12 megapixels, cut from --pictures ({WALLPAPERS}), to 720"),
-    "folder": Case(0, 256, 3, "the pictures in --pictures as they are, to 256"),
-    "rerun-1000": Case(1000, 256, 5, "small-1000 again: nothing, one picture, 1 % changed", "small-1000"),
-    "rerun-10000": Case(10_000, 128, 3, "small-10000 again, in the same way", "small-10000"),
-    "rerun-100000": Case(100_000, 128, 3, "small-100000 again, in the same way", "small-100000"),
-    "rerun-folder": Case(0, 256, 3, "the pictures in --pictures (their copies) again", "folder"),
+    "small-100": Case("small", 100, (128,), 5, "100 drawn pictures of 640 x 480 pixels to 128"),
+    "small-1000": Case("small", 1000, (128,), 5, "1,000 of them: the first comparison"),
+    "sizes": Case("photos", 200, (720, 256, 128), 3, "200 photographs to three sizes: 720, 256 and 128"),
+    "corrupted": Case("corrupted", 200, (128,), 1, "200 pictures, one of them cut short: who stops?", "corrupted"),
+    "rerun-1000": Case("small", 1000, (128,), 5, "small-1000 again: nothing, one picture, 1 % changed", "rerun"),
+    "photos": Case("photos", 1000, (720,), 3, "1,000 photographs of 4 to 12 megapixels to 720"),
+    "mixed-10000": Case("mixed", 10_000, (256,), 2, "10,000 JPEG, PNG and WebP pictures, 0.3 to 6 megapixels, to 256"),
+    "small-10000": Case("small", 10_000, (128,), 3, "10,000 drawn pictures of 640 x 480 to 128"),
+    "rerun-10000": Case("small", 10_000, (128,), 3, "small-10000 again, in the same way as rerun-1000", "rerun"),
+    "small-100000": Case("small", 100_000, (128,), 1, "10,000 drawn pictures, each in ten places, to 128"),
+    "rerun-100000": Case("small", 100_000, (128,), 3, "small-100000 again, in the same way", "rerun"),
+    "folder": Case("folder", 0, (256,), 3, "your own pictures (--pictures) as they are, to 256"),
+    "rerun-folder": Case("folder", 0, (256,), 3, "copies of your own pictures again, in the same way", "rerun"),
 }
-OWN_PICTURES = ("small-1000", "photos", "folder")  # and their reruns: where --pictures can be given
+ALL = [name for name, case in CASES.items() if case.kind != "folder"]
+OWN_KINDS = ("photos", "folder")  # where --pictures can be given
 
 
-def choose(case: str, only: list[str], own_function: bool, count: int) -> dict[str, Contender | str]:
-    """The contenders of a comparison of `count` pictures, by name: each, or the reason why it is left out."""
-    chosen = {}
-    for name, contender in contenders.CONTENDERS.items():
-        if only:
-            if name in only:
+def choose(case: Case, only: list[str], also: list[str], task: Task, corpus: Corpus) -> dict[str, Contender | str]:
+    """The contenders of a comparison, by name: each, or the reason why it is left out."""
+    if case.what == "rerun":
+        chosen: dict[str, Contender | str] = {name: each for name, each in RERUNS.items() if name in (only or RERUNS)}
+    else:
+        chosen = {}
+        for name, contender in contenders.CONTENDERS.items():
+            if name in (only or also):
                 chosen[name] = contender
-        elif name not in OWN_LOOPS or own_function or case == "photos":
-            too_many = contender.at_most is not None and count > contender.at_most
-            reason = f"more than {contender.at_most} pictures take it too long; --only {name} runs it all the same"
-            chosen[name] = reason if too_many else contender
+            elif not only and not contender.extra:
+                too_many = contender.at_most is not None and len(corpus.names) > contender.at_most
+                reason = (
+                    f"more than {contender.at_most:,} pictures take it too long; --with {name} runs it all the same"
+                    if too_many
+                    else None
+                )
+                chosen[name] = reason or contender
+    for name, contender in chosen.items():
+        if isinstance(contender, Contender):
+            chosen[name] = contenders.why_not(contender, task, corpus.names) or contender
     return chosen
 
 
-def choose_reruns(only: list[str], paths: list[str]) -> dict[str, Contender | str]:
-    """As `choose`, for a rerun in which these `paths` occur."""
-    chosen: dict[str, Contender | str] = {name: each for name, each in RERUNS.items() if name in (only or RERUNS)}
-    reason = contenders.why_not_make(paths) if "make" in chosen else None
-    return chosen | {"make": reason} if reason else chosen
+def run_once(contender: Contender, task: Task, corpus: Corpus, sizes: dict, limit: float) -> measure.Measurement:
+    """Run a contender in an empty folder and check what it made.
 
-
-def choose_reference(names: list[str]) -> str:
-    """The contender of `names` that the ratios are to: the process loop, with thumbmill's own function if it runs."""
-    return "own-processes" if "own-processes" in names else "processes"
-
-
-def run_once(contender: Contender, task: Task, corpus: Corpus, sizes: dict) -> measure.Measurement:
-    """Run a contender in an empty folder and check what it made. Raises RuntimeError where that is not all right.
-
-    The folder stays: where many files were just deleted, some file systems are slow to make new ones, which the next
-    contender would pay for.
+    `sizes` are the expected ones for each of the task's boxes. Raises RuntimeError where not all is right, and
+    measure.TookTooLong. The folder stays: where many files were just deleted, some file systems are slow to make new
+    ones, which the next contender would pay for.
     """
-    os.makedirs(task.folder)
-    log = f"{task.folder}.log"
     command = contender.command(task)
     os.sync()  # else this contender pays for writing what the last one made to the disk
-    measured = measure.run_well(command, task.folder, log, contenders.TIMES)
-    fault = find_fault(contenders.output_folder(task), corpus.names, sizes)
-    if fault:
-        raise RuntimeError(fault)
+    measured = measure.run_well(command, task.folder, f"{task.folder}.log", contenders.TIMES, limit)
+    for box in task.boxes:
+        fault = find_fault(output_folder(task, box), corpus.names, sizes[box], contender.naming)
+        if fault:
+            raise RuntimeError(fault)
     return measured
 
 
-def run_rounds(
-    chosen: dict[str, Contender | str], rounds: int, template: Task, corpus: Corpus
-) -> tuple[dict[str, dict[int, dict]], dict[str, str]]:
-    """Run all `chosen` contenders in turn, `rounds` times.
+def warm_up(running: Mapping[str, Contender], template: Task, corpus: Corpus, limit: float) -> None:
+    """Let each of the `running` make two pictures, unmeasured: the programs then lie in the file cache.
 
-    Returns the measurements, name -> round -> measurement, and the failed ones, name -> why.
+    What fails here is for the rounds to find.
     """
-    sizes = expected_sizes(corpus.folder, corpus.names, template.box)
+    few = os.path.join(template.folder, "two")
+    for name in corpus.names[:2]:
+        link(os.path.join(corpus.folder, name), os.path.join(few, name))
+    for name, contender in running.items():
+        print(f"warming up: {name} ...", file=sys.stderr)
+        task = template._replace(source=few, folder=os.path.join(template.folder, f"0-{name}"))
+        os.makedirs(task.folder)
+        try:
+            measure.run(contender.command(task), task.folder, f"{task.folder}.log", contenders.TIMES, limit)
+        except measure.TookTooLong:
+            pass
+
+
+def run_rounds(
+    chosen: Mapping[str, Contender | str],
+    rounds: int,
+    template: Task,
+    corpus: Corpus,
+    limit: float,
+    slow: float = measure.SLOW,
+    cold: bool = False,
+) -> tuple[dict[str, dict[int, dict]], dict[str, str], dict[str, float]]:
+    """Run all `chosen` contenders in turn, `rounds` times, each for at most `limit` seconds.
+
+    Returns the measurements, name -> round -> measurement, the failed ones, name -> why, and those given up, name ->
+    seconds. Who takes over `slow` seconds in a round is not in the later ones, but for the loop on processes, which the
+    ratios are to. `cold`: before each run, the pictures are dropped from the file cache.
+    """
+    sizes = {box: expected_sizes(corpus.folder, corpus.names, box) for box in template.boxes}
     running = {name: contender for name, contender in chosen.items() if isinstance(contender, Contender)}
     runs: dict[str, dict[int, dict]] = {name: {} for name in running}
     failed: dict[str, str] = {}
-    names = list(running)
+    over: dict[str, float] = {}
+    warm_up(running, template, corpus, limit)
     for number in range(rounds):
-        for name in names_in_turn(names, number):
-            if name in failed or (number > 0 and running[name].at_most is not None):
+        for name in names_in_turn(list(running), number):
+            too_slow = name != "processes" and any(run["wall"] > slow for run in runs[name].values())
+            if name in failed or name in over or too_slow:
                 continue
             print(f"round {number + 1} of {rounds}: {name} ...", end=" ", file=sys.stderr, flush=True)
             task = template._replace(folder=os.path.join(template.folder, f"{number + 1}-{name}"))
+            os.makedirs(task.folder)
+            if cold:
+                os.sync()
+                forget_all(corpus)
             try:
-                measured = run_once(running[name], task, corpus, sizes)
+                measured = run_once(running[name], task, corpus, sizes, limit)
+            except measure.TookTooLong:
+                over[name] = limit
+                print(f"over {limit:g} s", file=sys.stderr)
             except RuntimeError as error:
                 failed[name] = f"in round {number + 1}: {error}"
                 print("failed", file=sys.stderr)
-                continue
-            runs[name][number] = measured._asdict()
-            print(f"{measured.wall:.2f} s", file=sys.stderr)
-    return runs, failed
+            else:
+                runs[name][number] = measured._asdict()
+                print(f"{measured.wall:.2f} s", file=sys.stderr)
+    return runs, failed, over
 
 
 def collect(
-    chosen: dict[str, Contender | str],
+    chosen: Mapping[str, Contender | str],
     runs: dict,
-    failed: dict[str, str],
+    failed: Mapping[str, str],
     reference: str,
     pictures: int | None,
     over: Mapping[str, float] = MappingProxyType({}),
@@ -150,97 +187,95 @@ def collect(
     return results
 
 
-def heading(document: dict) -> str:
-    """What stands above the table: machine, versions, pictures, and how it was measured."""
-    machine, pictures = document["machine"], document["pictures"]
-    cache = "file cache warm" if pictures["fit"] else "but they are more than memory may hold: file cache partly cold"
-    shared = "PSS: a page that n processes share is counted as 1/n" if sys.platform == "linux" else "RSS"
-    if "reruns" in document:
-        checked = "after each run, that the changed pictures' thumbnails were made again, and no others"
-        timed = (
-            f"of the whole command; who took over {rerun.SLOW} s in a round is not in the later ones, and who took "
-            f"{document['limit']:g} s was given up"
-        )
-    else:
-        checked = "after each run, number and names of all thumbnails, and sizes of a sample"
-        timed = "of the whole command, but for the loops, whose interpreter's start and imports are left out"
-    versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
-    lines = [
-        f"### {document['case']}: {pictures['count']:,} pictures to {document['box']} pixels",
-        "",
-        f"- machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory'] / 1e9:.0f} GB, "
-        f"{machine['system']}; load {machine['load']:.1f} before the start",
-        f"- versions: {versions}; {machine['date']}",
-        f"- pictures: {pictures['note']}; {pictures['bytes'] / 1e6:,.0f} MB",
-        f"- thumbnails: JPEG, quality {QUALITY}, the whole picture at most {document['box']} x {document['box']}",
-        f"- checked: {checked}",
-        f"- {document['cores']} workers, rounds in turn: {document['rounds']}; medians (least–most), memory: the most; "
-        "ratios within each round",
-        f"- wall time: {timed}",
-        f"- all pictures were read once beforehand ({cache}); "
-        f"watching the processes took at most {document['sampling'] * 100:.1f} % of a core, "
-        f"other programs {document['others']:.2f} cores (median)",
-        f"- memory: all processes of a contender at once ({shared}); controller: the first of them alone (RSS)",
-    ]
-    if "reruns" in document:
-        lines.append("- of a command that takes less than about 0.1 s, the peak of memory may be missed")
-    lines += [f"- left out: {name}: {fault}" for name, fault in pictures["left_out"]]
-    return "\n".join(lines)
-
-
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    cases = "\n".join(f"  {name:13} {case.help}" for name, case in CASES.items())
-    rows, rerun_rows = (
-        "\n".join(f"  {name:17} {contender.title}" for name, contender in known.items())
-        for known in (contenders.CONTENDERS, contenders.RERUNS)
-    )
+
+    def rows(known: Mapping[str, str]) -> str:
+        return "\n".join(f"  {name:17} {text}" for name, text in known.items())
+
+    everyone = rows({name: each.title + " *" * each.extra for name, each in contenders.CONTENDERS.items()})
     parser = argparse.ArgumentParser(
-        prog="python -m bench.compare",
-        description="thumbmill beside the loops that it replaces and stock Snakemake, on the same pictures.",
-        epilog=f"cases:\n{cases}\n\ncontenders:\n{rows}\n\ncontenders of reruns:\n{rerun_rows}",
+        prog="python -m bench",
+        description=textwrap.dedent("""\
+            thumbmill beside the loops that it replaces, stock Snakemake, GNU make and other tools that make
+            thumbnails, on the same pictures. Prints a Markdown table for each case, and keeps all figures as JSON, of
+            which `python -m bench.report RESULTS` makes tables and plots."""),
+        epilog="\n\n".join(
+            (
+                f"cases:\n{rows({'all': 'all that need no --pictures, and have no results yet'})}",
+                rows({name: case.help for name, case in CASES.items()}),
+                f"contenders (* only where they are named):\n{everyone}",
+                f"contenders of reruns:\n{rows({name: each.title for name, each in RERUNS.items()})}",
+            )
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("case", choices=CASES, metavar="CASE", help="what is compared, see below")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="what is compared, see below; several are run in turn")
     parser.add_argument(
-        "--pictures", metavar="FOLDER", help=f"your own pictures ({', '.join(OWN_PICTURES)}, and reruns)"
+        "--install", action="store_true", help="first install the tools that are missing, if that can be"
+    )
+    parser.add_argument(
+        "--pictures",
+        metavar="FOLDER",
+        help=f"your own pictures, for folder and rerun-folder; photos are cut from them (or {WALLPAPERS}, or drawn)",
     )
     parser.add_argument("--count", type=positive, metavar="N", help="that many pictures (default: the case's)")
     parser.add_argument("--rounds", type=positive, metavar="R", help="how often everything runs (default: the case's)")
     parser.add_argument("--cores", type=positive, metavar="N", help="workers (default: all cores)")
     parser.add_argument("--only", metavar="NAME,NAME", default="", help="only these contenders, see below")
-    parser.add_argument(
-        "--own-function",
-        action="store_true",
-        help="also loops over thumbmill's own picture function, and ratios to the one on processes (photos: always)",
-    )
+    parser.add_argument("--with", metavar="NAME,NAME", default="", dest="also", help="these contenders as well")
     parser.add_argument(
         "--limit",
         type=positive,
         metavar="SECONDS",
-        default=rerun.LIMIT,
-        help="reruns: give a contender up after that time (%(default)s)",
+        default=measure.LIMIT,
+        help="give a contender up after that time (%(default)s)",
+    )
+    parser.add_argument(
+        "--slow",
+        type=positive,
+        metavar="SECONDS",
+        default=measure.SLOW,
+        help="who takes longer in a round is not in the later ones (%(default)s)",
+    )
+    parser.add_argument(
+        "--cold", action="store_true", help="drop the pictures from the file cache before each run (Linux)"
     )
     default = os.path.join(tempfile.gettempdir(), "thumbmill-bench")
     parser.add_argument(
-        "--work", metavar="FOLDER", default=default, help="for pictures, which are kept, and thumbnails (%(default)s)"
+        "--work",
+        metavar="FOLDER",
+        default=default,
+        help="for pictures and tools, which are kept, and thumbnails (%(default)s)",
     )
-    parser.add_argument("--json", metavar="FILE", help="write all figures here, too")
+    parser.add_argument("--results", metavar="FOLDER", help="for CASE.json, or CASE-cold.json (WORK/results)")
+    parser.add_argument("--again", action="store_true", help="with `all`: cases that have results, too")
     options = parser.parse_args(arguments)
     options.only = [name for name in options.only.split(",") if name]
-    case = CASES[options.case]
-    unknown = [
-        name for name in options.only if name not in (contenders.RERUNS if case.rerun else contenders.CONTENDERS)
-    ]
-    if unknown:
-        parser.error(f"--only: no contender of {options.case} is called {', '.join(unknown)}")
-    pictures = case.rerun or options.case
-    if pictures == "folder" and not options.pictures:
-        parser.error(f"the case `{options.case}` needs --pictures FOLDER")
-    if options.pictures and pictures not in OWN_PICTURES:
-        parser.error(f"the case {options.case} makes its own pictures, without --pictures")
-    if options.own_function and case.rerun:
-        parser.error(f"the case {options.case} has no loops over thumbmill's own function")
+    options.also = [name for name in options.also.split(",") if name]
+    if not options.cases and not options.install:
+        parser.error(f"name a case: all, {', '.join(CASES)}")
+    options.resume = "all" in options.cases and not options.again
+    options.cases = list(dict.fromkeys(each for name in options.cases for each in (ALL if name == "all" else [name])))
+    for name in options.cases:
+        if name not in CASES:
+            parser.error(f"there is no case {name}: choose from all, {', '.join(CASES)}")
+        case = CASES[name]
+        known = RERUNS if case.what == "rerun" else contenders.CONTENDERS
+        if len(options.cases) == 1:
+            unknown = [each for each in options.only + options.also if each not in known]
+        else:
+            unknown = [each for each in options.only + options.also if each not in RERUNS | contenders.CONTENDERS]
+        if unknown:
+            parser.error(f"no contender of {name} is called {', '.join(unknown)}")
+        if case.kind == "folder" and not options.pictures:
+            parser.error(f"the case {name} needs --pictures FOLDER")
+        if options.pictures and case.kind not in OWN_KINDS and len(options.cases) == 1:
+            parser.error(f"the case {name} makes its own pictures, without --pictures")
+    if options.cold and not hasattr(os, "posix_fadvise"):
+        parser.error("--cold: this system cannot drop files from its cache")
+    if options.cold and any(CASES[name].what == "rerun" for name in options.cases):
+        parser.error("--cold: reruns look at no picture but the changed ones")
     return options
 
 
@@ -252,55 +287,47 @@ def positive(text: str) -> int:
     return number
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Compare, and print. Returns 1 if a contender failed, 2 if there was nothing to compare on."""
-    options = parse(arguments)
-    case = CASES[options.case]
+def run_case(name: str, options: argparse.Namespace, work: str) -> dict:
+    """Run a case. Returns all that was measured, as it is kept. Raises ValueError or RuntimeError if nothing was."""
+    case = CASES[name]
     cores = options.cores or table.usable_cores()
     machine = table.describe_machine()
-    work = os.path.abspath(options.work)
-    try:
-        corpus = make_corpus(case.rerun or options.case, options.count or case.count, options.pictures, work, cores)
-    except ValueError as error:
-        print(f"bench.compare: {error}", file=sys.stderr)
-        return 2
+    pictures = options.pictures if case.kind in OWN_KINDS else None
+    corpus = make_corpus(case.kind, options.count or case.count, pictures, work, cores)
     size = read_all(corpus)
-    os.makedirs(work, exist_ok=True)
+    rounds = options.rounds or case.rounds
+    reference = "loop-mtime" if case.what == "rerun" else "processes"
     with tempfile.TemporaryDirectory(prefix="runs-", dir=work) as folder:
-        task = Task(corpus.folder, folder, case.box, QUALITY, cores)
-        if case.rerun:
-            chosen = choose_reruns(options.only, [folder, *corpus.names])
-            reference = "loop-mtime"
-        else:
-            chosen = choose(options.case, options.only, options.own_function, len(corpus.names))
-            reference = choose_reference(list(chosen))
-        if WORKFLOWS.keys() & chosen.keys():
-            # The first run would read Snakemake itself from the disk, and the loops' imports are not timed at all.
-            subprocess.run([sys.executable, "-m", "snakemake", "--version"], stdout=subprocess.DEVNULL, check=True)
-        rounds = options.rounds or case.rounds
-        if case.rerun:
-            try:
-                changes = rerun.run_reruns(chosen, rounds, task, corpus, options.limit)
-            except (RuntimeError, ValueError) as error:
-                print(f"bench.compare: {error}", file=sys.stderr)
-                return 2
+        task = Task(corpus.folder, folder, case.boxes, QUALITY, cores, tools_folder(work))
+        chosen = choose(case, options.only, options.also, task, corpus)
+        if not chosen:
+            raise ValueError(f"none of {', '.join(options.only)} takes part in it")
+        if case.what == "rerun":
             tables = {
                 each.title: collect(chosen | each.skipped, each.runs, each.failed, reference, None, each.over)
-                for each in changes
+                for each in rerun.run_reruns(chosen, rounds, task, corpus, options.limit, options.slow)
             }
+        elif case.what == "corrupted":
+            tables = {"": run_corrupted(chosen, task, corpus, options.limit)}
         else:
-            runs, failed = run_rounds(chosen, rounds, task, corpus)
-            tables = {"": collect(chosen, runs, failed, reference, len(corpus.names))}
-    results = [result for each in tables.values() for result in each.values()]
-    all_runs = [run for result in results for run in result.get("runs", [])]
-    document = {
-        "case": options.case,
-        "box": case.box,
+            runs, failed, over = run_rounds(chosen, rounds, task, corpus, options.limit, options.slow, options.cold)
+            tables = {"": collect(chosen, runs, failed, reference, len(corpus.names), over)}
+    runs = [run for results in tables.values() for result in results.values() for run in result.get("runs", [])]
+    needed = {tool for each in chosen.values() if isinstance(each, Contender) for tool in each.needs}
+    return {
+        "case": name,
+        "kind": case.kind,
+        "what": case.what,
+        "boxes": case.boxes,
         "quality": QUALITY,
         "cores": cores,
         "rounds": rounds,
+        "limit": options.limit,
+        "slow": options.slow,
+        "cold": options.cold,
         "machine": machine,
-        "versions": table.describe_versions(str(REPOSITORY)),
+        "versions": table.describe_versions(str(REPOSITORY))
+        | {tools.TOOLS[tool].title: tools.tell_version(tool, task.tools) for tool in tools.TOOLS if tool in needed},
         "pictures": {
             "count": len(corpus.names),
             "bytes": size,
@@ -309,29 +336,43 @@ def main(arguments: list[str] | None = None) -> int:
             "left_out": corpus.left_out,
         },
         "reference": reference,
-        "sampling": max((run["sampling"] for run in all_runs), default=0),
-        "others": median(run["others"] for run in all_runs) if all_runs else 0,
+        "sampling": max((run["sampling"] for run in runs), default=0),
+        "others": median(run["others"] for run in runs) if runs else 0,
+        "tables": tables,
     }
-    if case.rerun:
-        document |= {"limit": options.limit, "reruns": tables}
-        if isinstance(chosen.get("make"), Contender):
-            document["versions"]["GNU make"] = contenders.make_version()
-    else:
-        document["contenders"] = tables[""]
-    if options.json:
-        Path(options.json).write_text(json.dumps(document, indent=2) + "\n")
-    print(heading(document))
-    for title, each in tables.items():
-        print("", *([f"#### {title}", ""] if title else []), table.table(each, reference), sep="\n")
-        for line in table.remarks(each, others=0):
-            print(f"\n{line}")
-    for line in table.remarks({}, document["others"]):
-        print(f"\n{line}")
-    return 1 if any("failed" in result for result in results) else 0
 
 
-if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit("bench.compare: stopped")
+def tools_folder(work: str) -> str:
+    """Where the tools are that the benchmark installs itself."""
+    return os.path.join(work, "tools")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Compare, print and keep. Returns 1 if a contender failed, 2 if there was nothing to compare on."""
+    options = parse(arguments)
+    work = os.path.abspath(options.work)
+    os.makedirs(work, exist_ok=True)
+    if options.install:
+        tools.install(tools_folder(work))
+    results = Path(options.results or os.path.join(work, "results"))
+    code = 0
+    for name in options.cases:
+        file = results / f"{name}{'-cold' if options.cold else ''}.json"
+        if options.resume and file.exists():
+            print(f"bench: {name} has results ({file}); --again repeats it", file=sys.stderr)
+            continue
+        print(f"bench: {name}", file=sys.stderr)
+        try:
+            document = run_case(name, options, work)
+        except (RuntimeError, ValueError) as error:
+            print(f"bench: {name}: {error}", file=sys.stderr)
+            code = 2
+            continue
+        results.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_suffix(".new")
+        temporary.write_text(json.dumps(document, indent=1) + "\n")
+        temporary.replace(file)
+        print(table.describe(document), end="\n\n", flush=True)
+        if any("failed" in result for each in document["tables"].values() for result in each.values()):
+            code = max(code, 1)
+    return code

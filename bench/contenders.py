@@ -9,8 +9,6 @@ import json
 import os
 import re
 import resource
-import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -18,22 +16,24 @@ from concurrent import futures
 from pathlib import Path
 from typing import NamedTuple
 
+from bench import peers, tools
 from bench.loops import list_files, process_file, process_pool, run_on_executor, run_sequentially, thumbnail_name
+from bench.peers import stem_name
 from scripts.thumbnail import Thumbnail, make_thumbnails
 
 REPOSITORY = Path(__file__).parent.parent
 TIMES = "own_times.json"  # {"wall": seconds, "user": seconds, "sys": seconds}
-SIZE_NAME = "thumb"
 
 
 class Task(NamedTuple):
-    """Thumbnails to make: JPEGs of all pictures below `source`, whole, at most `box` x `box` pixels."""
+    """Thumbnails to make: JPEGs of all pictures below `source`, whole, at most box x box pixels for each of `boxes`."""
 
     source: str  # absolute path
     folder: str  # absolute path of the working directory
-    box: int  # pixels
+    boxes: tuple[int, ...]  # pixels, the largest first
     quality: int  # of the JPEG encoder, 1 to 100
     cores: int
+    tools: str = ""  # the folder for those tools that the benchmark installs itself
 
 
 class Contender(NamedTuple):
@@ -41,7 +41,11 @@ class Contender(NamedTuple):
 
     title: str
     command: Callable[[Task], list[str]]
-    at_most: int | None = None  # pictures; with more it is left out, and with fewer it runs in the first round only
+    at_most: int | None = None  # pictures; with more it runs only if it is asked for by name
+    needs: tuple[str, ...] = ()  # keys of tools.TOOLS
+    naming: Callable[[str], str] = thumbnail_name  # its thumbnail of a picture, below output_folder
+    most_sizes: int | None = None  # that it can make in one run
+    extra: bool = False  # runs only if it is asked for by name
 
 
 def names_in_turn(names: list[str], shift: int) -> list[str]:
@@ -50,18 +54,18 @@ def names_in_turn(names: list[str], shift: int) -> list[str]:
     return names[shift:] + names[:shift]
 
 
-def output_folder(task: Task) -> str:
-    """Where every contender puts its thumbnails: `<output_folder>/<thumbnail_name>`."""
-    return os.path.join(task.folder, "thumbnails", SIZE_NAME)
+def output_folder(task: Task, box: int | None = None) -> str:
+    """Where every contender puts its thumbnails of at most `box` pixels (the largest, if none is given)."""
+    return os.path.join(task.folder, "thumbnails", str(box or task.boxes[0]))
 
 
 # The loops: what thumbmill replaces.
 
 
-def process_file_as_thumbmill(source: str, target: str, box: int, quality: int) -> None:
+def process_file_as_thumbmill(source: str, targets: list[tuple[str, int]], quality: int) -> None:
     """What process_file does, by thumbmill's own function: orientation, colours, whole files."""
-    size = {"width": box, "height": box, "fit": "contain"}
-    make_thumbnails(source, [Thumbnail(target, size, "jpeg")], quality={"jpeg": quality})
+    thumbnails = [Thumbnail(target, {"width": box, "height": box, "fit": "contain"}, "jpeg") for target, box in targets]
+    make_thumbnails(source, thumbnails, quality={"jpeg": quality})
 
 
 FUNCTIONS = {"plain": process_file, "own": process_file_as_thumbmill}
@@ -80,13 +84,17 @@ def run_loop(kind: str, process: Callable, task: Task) -> None:
     thumbnail is written and the pool is gone. Raises what `process` raises.
     """
     names = list_files(task.source)
-    output = output_folder(task)
+    outputs = {box: output_folder(task, box) for box in task.boxes}
     arguments = [
-        (os.path.join(task.source, name), os.path.join(output, thumbnail_name(name)), task.box, task.quality)
+        (
+            os.path.join(task.source, name),
+            [(os.path.join(output, thumbnail_name(name)), box) for box, output in outputs.items()],
+            task.quality,
+        )
         for name in names
     ]
     before, start = processor_times(), time.perf_counter()
-    for folder in {os.path.dirname(target) for _, target, _, _ in arguments}:
+    for folder in {os.path.dirname(target) for _, targets, _ in arguments for target, _ in targets}:
         os.makedirs(folder, exist_ok=True)
     if kind == "sequential":
         run_sequentially(process, arguments)
@@ -127,7 +135,8 @@ def workflow(*options: str) -> Callable[[Task], list[str]]:
         settings = {
             "source": task.source,
             "output": "thumbnails",
-            "sizes": {SIZE_NAME: {"width": task.box, "height": task.box, "fit": "contain"}},
+            "sizes": {"thumb": None}
+            | {str(box): {"width": box, "height": box, "fit": "contain"} for box in task.boxes},
             "format": "jpeg",
             "quality": {"jpeg": task.quality},
             "keep_extension": True,
@@ -149,19 +158,48 @@ PLAIN_LOOPS = {
     "processes": Contender("plain loop, ProcessPoolExecutor", loop("processes", "plain")),
 }
 OWN_LOOPS = {
-    "own-sequential": Contender("loop over thumbmill's function, sequential", loop("sequential", "own")),
-    "own-threads": Contender("loop over thumbmill's function, ThreadPoolExecutor", loop("threads", "own")),
-    "own-processes": Contender("loop over thumbmill's function, ProcessPoolExecutor", loop("processes", "own")),
+    f"own-{kind}": Contender(f"loop over thumbmill's function, {title}", loop(kind, "own"), extra=True)
+    for kind, title in {
+        "sequential": "sequential",
+        "threads": "ThreadPoolExecutor",
+        "processes": "ProcessPoolExecutor",
+    }.items()
 }
 WORKFLOWS = {
-    "stock": Contender(
-        "stock Snakemake, one script: job an image", workflow("--workflow-profile", "none", "--keep-going"), 1000
-    ),
     "thumbmill": Contender("thumbmill", workflow()),
-    "thumbmill-threads": Contender("thumbmill --futures-kind thread", workflow("--futures-kind", "thread")),
-    "thumbmill-shards": Contender("thumbmill, shards of 5,000 with a core each", workflow(*SHARDS)),
+    "thumbmill-threads": Contender("thumbmill --futures-kind thread", workflow("--futures-kind", "thread"), extra=True),
+    "thumbmill-shards": Contender("thumbmill, shards of 5,000 with a core each", workflow(*SHARDS), extra=True),
+    "stock": Contender("stock Snakemake, `script:`", workflow("--workflow-profile", "none", "--keep-going"), 1000),
 }
-CONTENDERS = PLAIN_LOOPS | OWN_LOOPS | WORKFLOWS
+PEERS = {
+    "stock-shell": Contender("stock Snakemake, `shell:` vipsthumbnail", peers.stock_shell, 1000, ("vips",)),
+    "make": Contender("GNU make, thumbmill's function", peers.make, 1000, ("make",)),
+    "make-vips": Contender("GNU make, vipsthumbnail", peers.make_with_vips, 10_000, ("make", "vips")),
+    "vips": Contender("vipsthumbnail, one process", peers.vips, None, ("vips",), stem_name),
+    "vips-parallel": Contender(
+        "vipsthumbnail under GNU parallel", peers.vips_parallel, None, ("vips", "parallel"), stem_name
+    ),
+    "mogrify": Contender("ImageMagick mogrify, xargs -P", peers.mogrify, None, ("mogrify",), stem_name),
+    "gm": Contender("GraphicsMagick mogrify, xargs -P", peers.gm, None, ("gm",), stem_name),
+    "sharp": Contender("sharp, bench/sharp.js", peers.sharp, None, ("sharp",)),
+    "sigal": Contender("sigal, without pages", peers.sigal, None, ("sigal",), stem_name, 1),
+}
+CONTENDERS = PLAIN_LOOPS | OWN_LOOPS | WORKFLOWS | PEERS
+
+
+def why_not(contender: Contender, task: Task, names: list[str]) -> str | None:
+    """Why a `contender` cannot make the thumbnails of the pictures `names` at all, or None."""
+    missing = tools.why_not_there(contender.needs, task.tools)
+    if missing:
+        return missing
+    if contender.most_sizes is not None and len(task.boxes) > contender.most_sizes:
+        return f"it makes no more than {contender.most_sizes} size in a run"
+    if "make" in contender.needs or contender.command is peers.stock_shell:
+        reason = why_not_make([task.source, task.folder, *names])
+        if reason:
+            return reason
+    doubles = len(names) - len({contender.naming(name) for name in names})
+    return f"{doubles:,} thumbnails would have another one's name: it drops the extension" if doubles else None
 
 
 # The same again, when little has changed (see rerun.py). All take over the thumbnails that thumbmill made, and the
@@ -171,39 +209,12 @@ CONTENDERS = PLAIN_LOOPS | OWN_LOOPS | WORKFLOWS
 def loop_with_check(task: Task) -> list[str]:
     """The command for the plain loop that looks at modification times first."""
     program = str(REPOSITORY / "bench/loops.py")
-    numbers = [str(number) for number in (task.box, task.quality, task.cores)]
+    numbers = [str(number) for number in (task.boxes[0], task.quality, task.cores)]
     return [sys.executable, program, task.source, output_folder(task), *numbers]
-
-
-def gnu_make() -> str | None:
-    """The program GNU make (BSD calls its own one `make`), or None."""
-    return shutil.which("gmake") or shutil.which("make")
-
-
-def make_version() -> str:
-    """The version of gnu_make, or what it says instead."""
-    says = subprocess.run([gnu_make(), "--version"], capture_output=True, text=True).stdout
-    return says.partition("\n")[0].removeprefix("GNU Make ")
-
-
-def make(task: Task) -> list[str]:
-    """The command for GNU make on bench/Makefile."""
-    variables = {
-        "PYTHON": sys.executable,
-        "REPOSITORY": REPOSITORY,
-        "SOURCE": task.source,
-        "OUTPUT": os.path.relpath(output_folder(task), task.folder),
-        "BOX": task.box,
-        "QUALITY": task.quality,
-    }
-    settings = [f"{name}={value}" for name, value in variables.items()]
-    return [gnu_make(), "-f", str(REPOSITORY / "bench/Makefile"), f"-j{task.cores}", *settings]
 
 
 def why_not_make(paths: Iterable[str]) -> str | None:
     """Why GNU make cannot work where these `paths` occur, or None."""
-    if gnu_make() is None:
-        return "GNU make is not installed"
     # Blanks end a name in a Makefile, other characters mean something to it or to the shell.
     bad = [path for path in paths if not re.fullmatch(r"[\w./+-]+", path)]
     return f"{len(bad):,} of the names cannot be written in a Makefile (the first: {bad[0]!r})" if bad else None
@@ -211,7 +222,7 @@ def why_not_make(paths: Iterable[str]) -> str | None:
 
 RERUNS = {
     "loop-mtime": Contender("plain loop, ProcessPoolExecutor, for what is missing or older", loop_with_check),
-    "make": Contender("GNU make, one Python process an image", make),
+    "make": PEERS["make"]._replace(at_most=None),
     "stock": WORKFLOWS["stock"]._replace(at_most=None),
     "thumbmill": WORKFLOWS["thumbmill"],
     "thumbmill-all": Contender("thumbmill, nothing left out", workflow("--config", "leave_out=false")),

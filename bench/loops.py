@@ -24,13 +24,17 @@ def thumbnail_name(name: str) -> str:
     return f"{name}.jpg"
 
 
-def process_file(source: str, target: str, box: int, quality: int) -> None:
-    """The plain loop's work on one picture: open, thumbnail, save."""
+def process_file(source: str, targets: list[tuple[str, int]], quality: int) -> None:
+    """The plain loop's work on one picture: open, thumbnail, save, for each of the `targets` (path, pixels).
+
+    The largest size comes first, and each smaller one is made from the one before.
+    """
     with Image.open(source) as picture:
-        picture.thumbnail((box, box))
-        if picture.mode not in ("RGB", "L", "CMYK"):  # the modes that JPEG holds
-            picture = picture.convert("RGB")
-        picture.save(target, "JPEG", quality=quality)
+        for target, box in targets:
+            picture.thumbnail((box, box))
+            if picture.mode not in ("RGB", "L", "CMYK"):  # the modes that JPEG holds
+                picture = picture.convert("RGB")
+            picture.save(target, "JPEG", quality=quality)
 
 
 def should_process(source: str, target: str) -> bool:
@@ -71,7 +75,9 @@ def make_outdated(source: str, output: str, box: int, quality: int, cores: int) 
     for folder in {os.path.dirname(target) for _, target in outdated}:
         os.makedirs(folder, exist_ok=True)
     if outdated:
-        run_on_executor(process_pool(cores), process_file, [(*pair, box, quality) for pair in outdated])
+        run_on_executor(
+            process_pool(cores), process_file, [(source, [(target, box)], quality) for source, target in outdated]
+        )
     return len(outdated)
 
 

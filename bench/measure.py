@@ -14,6 +14,8 @@ FIRST_INTERVAL = 0.02  # seconds
 INTERVAL = 0.1  # seconds between two looks at the processes; longer where looking is slow (SHARE)
 SHARE = 0.02  # of one core: what looking at the processes may cost, at most
 PSS_INTERVAL = 1.0  # seconds
+LIMIT = 600  # seconds after which a run is given up, unless the user says otherwise
+SLOW = 60  # seconds: who takes longer in the first round is not in the later ones
 
 
 class Measurement(NamedTuple):

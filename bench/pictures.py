@@ -23,6 +23,16 @@ from scripts.thumbnail import READABLE
 
 WALLPAPERS = "/usr/share/backgrounds"  # where Debian's packages of wallpapers put them
 PER_FOLDER = 1000  # pictures in one folder of a made corpus
+SMALL = (640, 480)  # pixels
+MOST_DISTINCT = {"small": 10_000, "mixed": 2_000}  # more pictures of a kind are links to these
+# Of twenty pictures of a mixed catalogue: how many, the extension, pixels.
+MIXED = (
+    (14, ".jpg", SMALL),
+    (3, ".jpg", (1600, 1200)),
+    (1, ".jpg", (2848, 2136)),
+    (1, ".png", (800, 600)),
+    (1, ".webp", (800, 600)),
+)
 SMALLEST_PHOTO, LARGEST_PHOTO = 4_000_000, 12_000_000  # pixels
 CUTTABLE = 4_400_000  # pixels: of a photograph with fewer, too few different crops could be had
 MADE_PHOTOS = ((2464, 1632), (2848, 2136), (3264, 2448), (3648, 2736), (4000, 3000))  # 4 to 12 megapixels
@@ -38,25 +48,30 @@ class Corpus(NamedTuple):
     left_out: list[tuple[str, str]]  # pictures of the user that nothing could be made of, and why
 
 
-def make_corpus(case: str, count: int, pictures: str | None, work: str, cores: int) -> Corpus:
-    """The corpus of a `case`: `count` pictures (0: all there are), from the folder `pictures` where the case uses one.
+def make_corpus(kind: str, count: int, pictures: str | None, work: str, cores: int) -> Corpus:
+    """`count` pictures (0: all there are) of a `kind`, from the folder `pictures` where the kind uses one.
 
-    It is made below the folder `work`, by `cores` processes, unless it is there already.
+    The kinds: small, mixed, photos, folder, and corrupted (small ones, the middle one of them cut short).
+
+    They are made below the folder `work`, by `cores` processes, unless they are there already.
     Raises ValueError if there is no picture to begin with.
     """
-    if pictures is None and case == "photos" and os.path.isdir(WALLPAPERS):
+    if pictures is None and kind == "photos" and os.path.isdir(WALLPAPERS):
         pictures = WALLPAPERS
     given = list_pictures(pictures) if pictures else []
     if pictures and not given:
         raise ValueError(f"no picture in {pictures}")
-    recipe = (case, count, [(name, *identity(os.path.join(pictures, name))) for name in given])
+    recipe = (kind, count, [(name, *identity(os.path.join(pictures, name))) for name in given])
     digest = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]
-    top = Path(work, "pictures", f"{case}-{digest}")
+    top = Path(work, "pictures", f"{kind}-{digest}")
     if not (top / DESCRIPTION).exists():
         shutil.rmtree(top, ignore_errors=True)
         folder = top / "images"
         folder.mkdir(parents=True)
-        note, left_out = fill(str(folder), case, count, pictures, given, cores)
+        if count > MOST_DISTINCT.get(kind, count):
+            note, left_out = repeat_pictures(str(folder), kind, count, work, cores), []
+        else:
+            note, left_out = fill(str(folder), kind, count, pictures, given, cores)
         (top / DESCRIPTION).write_text(json.dumps({"note": note, "left_out": left_out}))
     folder = str(top / "images")
     description = json.loads((top / DESCRIPTION).read_text())
@@ -66,32 +81,37 @@ def make_corpus(case: str, count: int, pictures: str | None, work: str, cores: i
     return Corpus(folder, names, description["note"], [tuple(each) for each in description["left_out"]])
 
 
-def fill(folder: str, case: str, count: int, pictures: str | None, given: list[str], cores: int) -> tuple[str, list]:
-    """Put the pictures of a `case` into the empty `folder`. Returns the corpus's note and what was left out."""
-    if case == "photos" and given:
+def fill(folder: str, kind: str, count: int, pictures: str | None, given: list[str], cores: int) -> tuple[str, list]:
+    """Put the pictures of a `kind` into the empty `folder`. Returns the corpus's note and what was left out."""
+    if kind == "photos" and given:
         sources = [os.path.join(pictures, name) for name in given]
         used = cut_photos(folder, sources, count, cores)
         return f"crops of {used} photographs in {pictures}, JPEG quality 90, 4 to 12 megapixels, no two the same", []
     if given:
         left_out = link_pictures(folder, pictures, given[: count or None], cores)
         return f"pictures of {pictures}, as they are", left_out
-    if case == "small-1000":
-        draw_pictures(folder, count, [(400, 533)], cores)
-        return "drawn, JPEG, 400 x 533 pixels, no two the same", []
-    if case == "photos":
-        draw_pictures(folder, count, MADE_PHOTOS, cores)
+    if kind == "photos":
+        draw_pictures(folder, count, [(".jpg", size) for size in MADE_PHOTOS], cores)
         return "drawn (no folder of photographs was given), JPEG, 4 to 12 megapixels, no two the same", []
-    if case == "small-100000":
-        distinct = min(count, 10_000)
-        draw_pictures(os.path.join(folder, "set-00"), distinct, [(640, 480)], cores)
-        repeat_pictures(folder, distinct, count)
-        return (
-            f"drawn, JPEG, 640 x 480 pixels, {distinct:,} different ones, "
-            f"each in {-(-count // distinct)} places (hard links)",
-            [],
-        )
-    draw_pictures(folder, count, [(640, 480)], cores)
-    return "drawn, JPEG, 640 x 480 pixels, no two the same", []
+    if kind == "mixed":
+        turns = [(extension, size) for number, extension, size in MIXED for _ in range(number)]
+        random.Random(0).shuffle(turns)
+        draw_pictures(folder, count, turns, cores)
+        parts = ", ".join(f"{100 * number // len(turns)} % {size[0]} x {size[1]} {ext}" for number, ext, size in MIXED)
+        return f"drawn, {parts}, no two the same", []
+    draw_pictures(folder, count, [(".jpg", SMALL)], cores)
+    note = f"drawn, JPEG, {SMALL[0]} x {SMALL[1]} pixels, no two the same"
+    if kind == "corrupted":
+        damaged = middle(list_files(folder))
+        path = Path(folder, damaged)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        note += f"; {damaged} is cut off in its middle"
+    return note, []
+
+
+def middle(names: list[str]) -> str:
+    """The one of `names` that is damaged in a corpus of the kind `corrupted`."""
+    return names[len(names) // 2]
 
 
 def identity(path: str) -> tuple[int, int]:
@@ -167,11 +187,14 @@ def link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def repeat_pictures(folder: str, distinct: int, count: int) -> None:
-    """Link the `distinct` pictures of set-00 below `folder` into set-01, set-02, ..., until there are `count`."""
-    for number in range(distinct, count):
-        source = drawn_name(number % distinct)
-        link(os.path.join(folder, "set-00", source), os.path.join(folder, f"set-{number // distinct:02}", source))
+def repeat_pictures(folder: str, kind: str, count: int, work: str, cores: int) -> str:
+    """Put `count` pictures into `folder`: links to those that there are at most of a `kind`. Returns the note."""
+    distinct = make_corpus(kind, MOST_DISTINCT[kind], None, work, cores)
+    for number in range(count):
+        name = distinct.names[number % len(distinct.names)]
+        link(os.path.join(distinct.folder, name), os.path.join(folder, numbered(number, os.path.splitext(name)[1])))
+    same = f"{len(distinct.names):,} different ones, each in {-(-count // len(distinct.names))} places (hard links)"
+    return f"{distinct.note.removesuffix(', no two the same')}, {same}"
 
 
 # Crops of photographs.
@@ -220,16 +243,17 @@ def cut_photo(folder: str, path: str, numbers: list[int]) -> None:
 # Drawn pictures.
 
 
-def draw_pictures(folder: str, count: int, sizes: list[tuple[int, int]], cores: int) -> None:
-    """Draw `count` different JPEGs into `folder`, of the `sizes` (width, height) in turn."""
+def draw_pictures(folder: str, count: int, turns: list[tuple[str, tuple[int, int]]], cores: int) -> None:
+    """Draw `count` different pictures into `folder`: the `turns` (extension, (width, height)), again and again."""
     blocks = [range(start, min(start + 20, count)) for start in range(0, count, 20)]
-    spread(draw_block, ((folder, block, sizes) for block in blocks), f"drawing {count:,} pictures", cores)
+    spread(draw_block, ((folder, block, turns) for block in blocks), f"drawing {count:,} pictures", cores)
 
 
-def draw_block(folder: str, numbers: Iterable[int], sizes: list[tuple[int, int]]) -> None:
+def draw_block(folder: str, numbers: Iterable[int], turns: list[tuple[str, tuple[int, int]]]) -> None:
     """Draw the pictures `numbers` of the corpus in `folder`."""
     for number in numbers:
-        save_numbered(draw_picture(number, sizes[number % len(sizes)]), folder, number, quality=85)
+        extension, size = turns[number % len(turns)]
+        save_numbered(draw_picture(number, size), folder, number, 85, extension)
 
 
 def draw_picture(number: int, size: tuple[int, int]) -> Image.Image:
@@ -254,16 +278,17 @@ def draw_picture(number: int, size: tuple[int, int]) -> Image.Image:
     return ImageChops.add(picture, Image.merge("RGB", (grain, grain, grain)), offset=-25)
 
 
-def save_numbered(picture: Image.Image, folder: str, number: int, quality: int) -> None:
-    """Save `picture` as a JPEG under its drawn_name below `folder`."""
-    path = os.path.join(folder, drawn_name(number))
+def save_numbered(picture: Image.Image, folder: str, number: int, quality: int, extension: str = ".jpg") -> None:
+    """Save `picture` as number `number` of the corpus in `folder`; its `extension` says in which format."""
+    path = os.path.join(folder, numbered(number, extension))
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    picture.save(path, "JPEG", quality=quality)
+    # PNG's quickest level and WebP's quickest method: it is the reading that is measured.
+    picture.save(path, quality=quality, **{".png": {"compress_level": 1}, ".webp": {"method": 0}}.get(extension, {}))
 
 
-def drawn_name(number: int) -> str:
-    """The path of picture `number`, from its corpus's folder."""
-    return f"{number // PER_FOLDER:03}/{number:06}.jpg"
+def numbered(number: int, extension: str) -> str:
+    """The path of picture `number`, from its corpus's folder. No two have the same name, whatever the extension."""
+    return f"{number // PER_FOLDER:03}/{number:06}{extension}"
 
 
 def read_all(corpus: Corpus) -> int:
@@ -274,3 +299,16 @@ def read_all(corpus: Corpus) -> int:
             while block := file.read(1 << 20):
                 total += len(block)
     return total
+
+
+def forget_all(corpus: Corpus) -> None:
+    """Make the operating system (Linux) drop what it keeps in memory of the pictures' contents.
+
+    Needs no rights, and drops nothing else: programs stay in the file cache.
+    """
+    for name in corpus.names:
+        file = os.open(os.path.join(corpus.folder, name), os.O_RDONLY)
+        try:
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(file)

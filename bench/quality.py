@@ -281,7 +281,7 @@ def print_times(folder: Path, rounds: int) -> None:
     print("| one core, ms | thumbmill | Image.thumbnail | libvips | to libvips |\n|---|---:|---:|---:|---:|")
     for name, box in (("2725x2225.jpg", 720), ("3000x2000.jpg", 256), ("640x480.jpg", 128), ("2048x1536.png", 720)):
         source = sources[name]
-        plain = functools.partial(process_file, source, target, box, 80)
+        plain = functools.partial(process_file, source, [(target, box)], 80)
         contenders = {"ours": ours(source, box), "plain": plain, "libvips": libvips(source, box)}
         found = time_in_turn(contenders, rounds * 3 if box == 128 else rounds)
         figures = " | ".join(f"{found[each]:.2f}" for each in contenders)

@@ -23,9 +23,6 @@ from bench.check import State, expected_sizes, find_fault, find_rerun_fault, fin
 from bench.contenders import Contender, Task, names_in_turn
 from bench.pictures import Corpus, link
 
-LIMIT = 600  # seconds after which a run is given up, unless the user says otherwise
-SLOW = 60  # seconds: who takes longer in the first round is not in the later ones
-
 
 class Change(NamedTuple):
     """What happened to the pictures since the last run, and what the contenders then did."""
@@ -39,12 +36,18 @@ class Change(NamedTuple):
 
 
 def run_reruns(
-    chosen: Mapping[str, Contender | str], rounds: int, template: Task, corpus: Corpus, limit: float = LIMIT
+    chosen: Mapping[str, Contender | str],
+    rounds: int,
+    template: Task,
+    corpus: Corpus,
+    limit: float = measure.LIMIT,
+    slow: float = measure.SLOW,
 ) -> list[Change]:
     """Run all `chosen` contenders in turn after each change, `rounds` times, each run for at most `limit` seconds.
 
-    A contender that failed or was given up is out: what it left behind is no longer the others' state. Raises
-    RuntimeError if not everything could be made in the beginning, ValueError if no picture can change.
+    Who takes over `slow` seconds in a round is not in the later ones. A contender that failed or was given up is out:
+    what it left behind is no longer the others' state. Raises RuntimeError if not everything could be made in the
+    beginning, ValueError if no picture can change.
     """
     running = {name: contender for name, contender in chosen.items() if isinstance(contender, Contender)}
     pairs = choose_pairs(corpus, max(1, len(corpus.names) // 100))
@@ -72,7 +75,7 @@ def run_reruns(
         # The first time does not count: what a contender knows of the files themselves, it learns about the copies.
         for turn, change in enumerate(changes if number >= 0 else changes[:1]):
             change_pictures(corpus, task.source, {name: pairs[name] for name in change.names})
-            sizes = expected_sizes(task.source, change.names, task.box)
+            sizes = expected_sizes(task.source, change.names, task.boxes[0])
             for name in names_in_turn(list(running), number + turn):
                 if name in out:
                     continue
@@ -93,7 +96,7 @@ def run_reruns(
                         change.runs[name][number] = measured._asdict()
                     print(f"{measured.wall:.2f} s", file=sys.stderr)
         for name in running:
-            if any(run["wall"] > SLOW for change in changes for run in change.runs[name].values()):
+            if any(run["wall"] > slow for change in changes for run in change.runs[name].values()):
                 out.setdefault(name, "slow")
     for change in changes:
         for name in running:
@@ -151,7 +154,7 @@ def make_copies(names: list[str], copies: str, task: Task, corpus: Corpus, chang
     command = contenders.RERUNS["thumbmill"].command(task)
     try:
         measured = measure.run_well(command, task.folder, f"{task.folder}.log", contenders.TIMES)
-        sizes = expected_sizes(task.source, corpus.names, task.box)
+        sizes = expected_sizes(task.source, corpus.names, task.boxes[0])
         fault = find_fault(contenders.output_folder(task), corpus.names, sizes)
         if fault:
             raise RuntimeError(fault)

@@ -1,0 +1,104 @@
+"""The programs that thumbmill is compared with: whether they are here, their versions, and how they are installed."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Tool(NamedTuple):
+    """A program that is not thumbmill's own."""
+
+    title: str
+    programs: tuple[str, ...]  # its names, the best one first
+    version: tuple[str, ...] = ("--version",)  # what makes it tell its version
+    apt: str | None = None  # Debian's package
+    pip: str | None = None  # what is installed into a virtual environment of its own
+    npm: str | None = None  # the package of Node
+
+
+TOOLS = {
+    "make": Tool("GNU make", ("gmake", "make"), apt="make"),  # BSD calls its own one `make`
+    "vips": Tool("vipsthumbnail", ("vipsthumbnail",), apt="libvips-tools"),
+    "parallel": Tool("GNU parallel", ("parallel",), apt="parallel"),
+    "mogrify": Tool("ImageMagick", ("mogrify",), apt="imagemagick"),
+    "gm": Tool("GraphicsMagick", ("gm",), ("version",), apt="graphicsmagick"),
+    "sharp": Tool("sharp", ("node",), npm="sharp@0.35.5"),
+    "sigal": Tool("sigal", ("sigal",), pip="sigal==2.6.1"),
+}
+
+
+def find_tool(name: str, folder: str) -> str | None:
+    """The program of the tool `name`, or None. `folder` is where `install` puts what no system's package brings."""
+    tool = TOOLS[name]
+    if tool.npm and not os.path.exists(package_folder(name, folder)):
+        return None
+    places = os.pathsep.join((os.path.join(folder, name, "bin"), os.environ.get("PATH", "")))
+    found = (shutil.which(program, path=places) for program in tool.programs)
+    return next((program for program in found if program), None)
+
+
+def package_folder(name: str, folder: str) -> str:
+    """Where the Node package of the tool `name` is, if `install` put it into `folder`."""
+    return os.path.join(folder, "node_modules", name)
+
+
+def tell_version(name: str, folder: str) -> str:
+    """The version of the tool `name`, which is there, as it tells it; what it says instead if that is none."""
+    tool, program = TOOLS[name], find_tool(name, folder)
+    if tool.npm:
+        script = "const {versions} = require(process.argv[1]); console.log(versions.sharp, 'libvips', versions.vips)"
+        version = says([program, "-e", script, package_folder(name, folder)])
+        return f"{version}, Node {says([program, '--version']).removeprefix('v')}"
+    line = says([program, *tool.version]).partition("\n")[0]
+    found = re.search(r"\d[\w.-]*", line)
+    return found[0] if found else line
+
+
+def says(command: list[str]) -> str:
+    """What a `command` prints."""
+    return subprocess.run(command, capture_output=True, text=True, errors="replace").stdout.strip()
+
+
+def why_not_there(names: Iterable[str], folder: str) -> str | None:
+    """Which of the tools `names` is missing and what to do about it, or None."""
+    missing = [TOOLS[name].title for name in names if find_tool(name, folder) is None]
+    return f"{' and '.join(missing)}: not installed (python -m bench --install does it)" if missing else None
+
+
+def install(folder: str) -> None:
+    """Install all tools that are missing: Debian's packages, as root only; the others into `folder`.
+
+    What cannot be installed is said, and left alone.
+    """
+    missing = {name: tool for name, tool in TOOLS.items() if find_tool(name, folder) is None}
+    packages = [tool.apt for tool in missing.values() if tool.apt]
+    if packages:
+        apt = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+        if shutil.which("apt-get") and os.geteuid() == 0:
+            attempt(apt)
+        else:
+            print(f"bench: not root on Debian; install these yourself: {' '.join(apt)}", file=sys.stderr)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for name, tool in missing.items():
+        if tool.npm:
+            attempt(["npm", "install", "--no-audit", "--no-fund", "--prefix", folder, tool.npm])
+        elif tool.pip:
+            environment = os.path.join(folder, name)
+            if attempt([sys.executable, "-m", "venv", environment]):
+                attempt([os.path.join(environment, "bin", "pip"), "install", "--quiet", tool.pip])
+
+
+def attempt(command: list[str]) -> bool:
+    """Run a `command`, whose messages go to stderr, and say so if it fails. Returns whether it did not."""
+    print(f"$ {' '.join(command)}", file=sys.stderr)
+    try:
+        subprocess.run(command, stdout=sys.stderr, stdin=subprocess.DEVNULL, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"bench: not installed: {error}", file=sys.stderr)
+        return False
+    return True
