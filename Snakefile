@@ -7,10 +7,10 @@ import sys
 import tempfile
 
 from scripts.catalogue import CatalogueError
+from scripts.container import worker_memory
 from scripts.folders import FolderError, check_working_folder
 from scripts.gallery import make_gallery
 from scripts.inventory import state_parameter
-from scripts.limits import worker_memory
 from scripts.manifest import make_manifest
 from scripts.object_storage import as_objects, input_objects
 from scripts.orphans import list_orphans, remove_orphans

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from scripts.cpu_quota import cores_within, cpu_quota
+from scripts.container import cores_within, cpu_quota
 
 TRIGGERS = {"mtime", "params", "input"}  # by which thumbnails are judged: the default profile's
 

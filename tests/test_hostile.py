@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from scripts.limits import machine_memory, worker_memory
+from scripts.container import memory, worker_memory
 from scripts.report import explain_death
 from scripts.thumbnail import PictureError, Thumbnail, make_thumbnails, webp_size
 from tests.conftest import REPOSITORY, Shop
@@ -188,10 +188,10 @@ def test_the_size_of_a_webp(options, tmp_path):
 
 
 def test_a_worker_gets_its_share_at_most():
-    share = machine_memory() * 3 // 4 // 2 // 1_000_000
+    share = memory() * 3 // 4 // 2 // 1_000_000
     assert worker_memory(10**9, 2) == share
     assert worker_memory(100, 2) == 100
-    assert machine_memory() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert memory() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_the_memory_of_a_container(group, files, tmp_path):
     for name, content in {"proc/self/cgroup": group, **files}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
-    assert machine_memory(str(tmp_path)) == 123
+    assert memory(str(tmp_path)) == 123
 
 
 # Fuzzing

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import pillow_heif
 from PIL import Image
 
-from scripts.limits import worker_memory
+from scripts.container import worker_memory
 from scripts.report import DEATH, explain_death
 from scripts.settings import load_validator, read_settings
 from scripts.thumbnail import PictureError, make_limited, printable

@@ -19,7 +19,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parent.parent.parent
 TESTED = REPOSITORY / "envs/tested.txt"
 EXTRAS = (
-    *("heif", "quality", "blurhash", "browser", "test"),
+    *("heif", "quality", "bench", "blurhash", "browser", "test"),
     *("slurm", "cluster-generic", "kubernetes", "s3", "test-s3"),
 )
 TESTS = (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from snakemake.utils import available_cpu_count
 
-from scripts.cpu_quota import cores_within, cpu_quota
+from scripts.container import cores_within, cpu_quota
 from tests.conftest import REPOSITORY
 
 
