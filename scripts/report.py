@@ -62,7 +62,7 @@ def report(
             if history.shard_folder:
                 if STOPPED not in reasons.values():
                     tell(history.shard_folder, Told(made, ours, reasons))
-            elif may_write(running):
+            elif may_write(running, history):
                 warned = keep_lists(catalogue, [*made, *unrecorded, *current], missing)
                 if not workflow.touch:
                     seconds = time.time() - workflow.start_time.timestamp()
@@ -74,7 +74,7 @@ def report(
     print(summary(len(made) + len(unrecorded), len(current), missing, warned, facts), file=sys.stderr)
 
 
-def may_write(running: Running) -> bool:
+def may_write(running: Running, history: History) -> bool:
     """Whether this run may write down how it ended: it has the lock, or had nothing to do and can take it now.
 
     While another run works, one that had nothing to do has nothing to tell either that could not wait.
@@ -84,7 +84,7 @@ def may_write(running: Running) -> bool:
             running.take()
         except RunningError:
             return False
-        running.sweep()
+        history.folders_before = running.sweep()
     return True
 
 
