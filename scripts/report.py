@@ -87,7 +87,7 @@ def report(
         reasons |= told.missing
         if not (made or unrecorded or current or reasons or shards.pictures):
             return
-        writes = bool(history.shard_folder) or may_write(running)
+        writes = bool(history.shard_folder) or may_write(running, history)
         outdated = remove_outdated(workflow, catalogue, history) if writes else set()
         reasons |= dict.fromkeys(outdated, CHANGED_MEANWHILE)
         made, unrecorded, current = (
@@ -187,7 +187,7 @@ def sum_of_blocks(files: int, bytes: float, block: int) -> float:
     return bytes + files * block / 2
 
 
-def may_write(running: Running) -> bool:
+def may_write(running: Running, history: History) -> bool:
     """Whether this run may write down how it ended: it has the lock, or had nothing to do and can take it now.
 
     While another run works, one that had nothing to do has nothing to tell either that could not wait.
@@ -197,7 +197,7 @@ def may_write(running: Running) -> bool:
             running.take()
         except RunningError:
             return False
-        running.sweep()
+        history.folders_before = running.sweep()
     return True
 
 
