@@ -254,18 +254,18 @@ def test_a_job_whose_folder_cannot_be_made_fails_alone_and_without_a_traceback(p
     project.write(
         Snakefile="""
             rule all:
-                input: "a/out", "link/out", "b/out"
+                input: "a/b/out", "link/b/out", "c/b/out"
             rule work:
-                output: "{name}/out"
+                output: "{name}/b/out"
                 script: "work.py"
         """,
         work_py="open(snakemake.output[0], 'w').close()",
     )
     (project.directory / "link").symlink_to("nowhere")
     output = project.run("--keep-going", "--futures-stop-without-room", check=False)
-    assert re.search(r"message: cannot be started: .*Failed to create output directory link\.", output)
+    assert re.search(r"message: cannot be started: .*Failed to create output directory link/b\.", output)
     assert "Traceback" not in output
-    assert project.names("*/out") == ["a/out", "b/out"]
+    assert project.names("*/b/out") == ["a/b/out", "c/b/out"]
 
 
 @pytest.mark.parametrize("cores", [2, 100])
