@@ -29,6 +29,7 @@ SECONDS = 0.25  # between two looks
 MB = 1_000_000
 GROWTH = 1.1  # a worker that holds more than so many times as much late in the run as early has grown
 BLOCK = 250  # different pictures; more are the same under other names
+LEAST = 10 * BLOCK  # pictures that tell growth from chance
 
 
 class Memory(NamedTuple):
@@ -223,11 +224,11 @@ def table(seen: Iterable[Stage]) -> str:
 def main() -> None:
     """Run the trial and print what was seen."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--pictures", type=int, default=10_000, help="how many (100 or more; default: 10000)")
+    parser.add_argument("--pictures", type=int, default=10_000, help=f"how many ({LEAST} or more; default: 10000)")
     parser.add_argument("--work", type=Path, help="a folder with room for all of it (default: a temporary one)")
     arguments = parser.parse_args()
-    if arguments.pictures < 100:
-        parser.error("--pictures has to be 100 or more")
+    if arguments.pictures < LEAST:
+        parser.error(f"--pictures has to be {LEAST} or more, so that each tenth of them holds all kinds")
     with tempfile.TemporaryDirectory(dir=arguments.work) as name:
         folder = Path(name)
         few = arguments.pictures // 10
