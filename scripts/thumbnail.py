@@ -185,7 +185,7 @@ def make_thumbnails(
         return render_file(file, sizes, background, max_pixels, notes, linear=linear, animated=animated)
 
     try:
-        with unchanged(source), open_file(source) as file:
+        with open_file(source) as file, unchanged(source, file):
             try:
                 rendered = attempt()
             except MemoryError:
@@ -289,16 +289,16 @@ def attempt_in_spite_of(reason: str, attempt: Callable[[], Rendered]) -> Rendere
 
 
 @contextlib.contextmanager
-def unchanged(source: str) -> Iterator[None]:
-    """Raises PictureError if the file `source` is changed, replaced or removed meanwhile, whatever else goes wrong."""
-    before = state_of(source)
-    if before and 0 <= time.time_ns() - before[-1] < TICK * 1e9:
+def unchanged(source: str, file: BinaryIO) -> Iterator[None]:
+    """Raises PictureError if `source` does not stay the `file` that was opened, and as it is, whatever else goes wrong."""
+    before = state(os.fstat(file.fileno()))
+    if 0 <= time.time_ns() - before[-1] < TICK * 1e9:
         time.sleep(TICK)
-        before = state_of(source)
+        before = state(os.fstat(file.fileno()))
     try:
         yield
     except Exception as error:
-        if before and state_of(source) != before:
+        if state_of(source) != before:
             raise PictureError(CHANGED) from error
         raise
     if state_of(source) != before:
@@ -306,12 +306,20 @@ def unchanged(source: str) -> Iterator[None]:
 
 
 def state_of(path: str) -> tuple[int, ...] | None:
-    """What another state of the file `path` differs in: which file it is, its size and its date; None if not there."""
+    """The state of the file at `path`; None if there is none."""
     try:
-        with open(path, "rb", buffering=0) as file:  # opened, since NFS may tell old dates of a file that is not
-            status = os.fstat(file.fileno())
+        # Opened, since NFS may tell old dates of a file that is not; without waiting, should it have become a pipe.
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return None
+    try:
+        return state(os.fstat(number))
+    finally:
+        os.close(number)
+
+
+def state(status: os.stat_result) -> tuple[int, ...]:
+    """What another state of a file differs in: which file it is, its size and its date."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
