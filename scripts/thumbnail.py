@@ -290,7 +290,7 @@ def attempt_in_spite_of(reason: str, attempt: Callable[[], Rendered]) -> Rendere
 
 @contextlib.contextmanager
 def unchanged(source: str, file: BinaryIO) -> Iterator[None]:
-    """Raises PictureError if `source` does not stay the `file` that was opened, and as it is, whatever else goes wrong."""
+    """Raises PictureError if `source` does not stay the `file` that was opened, and as it is, whatever else happens."""
     before = state(os.fstat(file.fileno()))
     if 0 <= time.time_ns() - before[-1] < TICK * 1e9:
         time.sleep(TICK)
