@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import psutil
 
-from bench.pictures import draw_picture, drawn_name, link
+from bench.pictures import draw_picture, link, numbered
 from tests.conftest import REPOSITORY
 
 SECONDS = 0.25  # between two looks
@@ -64,13 +64,13 @@ def make_catalogue(folder: Path, pictures: int, different: int = BLOCK) -> None:
     block = [make_picture(folder, number) for number in range(min(pictures, different))]
     for number in range(different, pictures):
         twin = block[number % different]
-        link(str(twin), str((folder / drawn_name(number)).with_suffix(twin.suffix)))
+        link(str(twin), str((folder / numbered(number, ".jpg")).with_suffix(twin.suffix)))
 
 
 def make_picture(folder: Path, number: int) -> Path:
     """Make picture `number` of a block below `folder`; return its path."""
     kind, size = kind_and_size(number)
-    path = (folder / drawn_name(number)).with_suffix(EXTENSIONS.get(kind, ".jpg"))
+    path = (folder / numbered(number, ".jpg")).with_suffix(EXTENSIONS.get(kind, ".jpg"))
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = draw_picture(number, size)
     if kind == "PNG" or (kind == "WEBP" and number % 2):
