@@ -25,7 +25,7 @@ SIZE = {"width": 128, "height": 128, "fit": "contain"}
 def main(pictures: int = 2_000) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        draw_pictures(str(folder / "images"), pictures, [(640, 480)], 2)
+        draw_pictures(str(folder / "images"), pictures, [(".jpg", (640, 480))], 2)
         print(f"{pictures:,} pictures of 640x480 to 128x128, processor seconds a picture")
         print(f"the picture function alone: {function_alone(folder, pictures):.5f}")
         print(f"this machine, at rest for 10 s: {at_rest(10):.2f} cores")
