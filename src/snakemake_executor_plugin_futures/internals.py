@@ -17,6 +17,7 @@ from snakemake.iocontainers import Snakemake
 from snakemake.settings.types import DeploymentMethod
 from snakemake.sourcecache import LocalSourceFile, infer_source_file
 from snakemake.utils import format as format_path
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from .pool import Task
 from .worker import Script
@@ -143,11 +144,21 @@ class BuiltinExecutor(LocalExecutor):
     """The executor that is built into Snakemake, telling `ended(job)` when it has reported a job.
 
     A plugin cannot ask for it, and it has no other hook for the end of a job.
+
+    It marks a job as incomplete once it has started it, which is right if the same thread takes the mark away at the
+    end. Here that is another one, and a short job may have ended by then: its mark would stay. So it is set before.
     """
 
     def __init__(self, workflow, logger, ended):
         self._ended = ended
         super().__init__(workflow, logger)
+
+    def run_job(self, job):
+        super().report_job_submission(SubmittedJobInfo(job))
+        super().run_job(job)
+
+    def report_job_submission(self, job_info, register_job=True):
+        pass  # done
 
     def report_job_success(self, job_info):
         super().report_job_success(job_info)

@@ -16,6 +16,7 @@ import helper
 def plain(value):
     return repr(value).replace(str(os.getpid()), "PID")
 
+OF_THE_SHELL = ("SHLVL", "_", "OLDPWD", "PS1")
 seen = {
     "attributes": {name: plain(value) for name, value in sorted(vars(snakemake).items()) if not name.startswith("_")},
     "names": {
@@ -29,11 +30,11 @@ seen = {
     "file": __file__,
     "name": __name__,
     "main": sys.modules["__main__"].__dict__ is globals(),
-    "globals": sorted(set(globals()) - {"seen", "plain", "__annotations__", "__cached__"}),
+    "globals": sorted(set(globals()) - {"seen", "plain", "OF_THE_SHELL", "__annotations__", "__cached__"}),
     "path": [re.sub("tmp[^/]*/file", "TMP/file", entry) for entry in sys.path],
     "arguments": len(sys.argv),
     "directory": os.getcwd(),
-    "environment": {name: value for name, value in os.environ.items() if name not in ("SHLVL", "_", "OLDPWD")},
+    "environment": {name: value for name, value in os.environ.items() if name not in OF_THE_SHELL},
     "logger": logger.name,
     "helper": helper.NAME,
 }
@@ -186,6 +187,30 @@ def test_chains_and_rule_all(project, kind):
     output = project.run("--futures-kind", kind)
     assert project.read("sum.txt") == str(sum(int(f"{n}{n}") for n in range(20)))
     assert "42 of 42 steps (100%) done" in output
+    assert "Nothing to be done" in project.run()
+
+
+def test_a_job_that_ends_before_it_is_marked_as_started(project):
+    project.write(
+        Snakefile="""
+            import time
+            from snakemake.jobs import Job
+
+            register = Job.register
+
+            def register_late(*args, **kwargs):
+                time.sleep(0.3)
+                register(*args, **kwargs)
+
+            Job.register = register_late
+
+            rule a:
+                output: "a"
+                shell: "echo done > {output}"
+        """,
+    )
+    project.run()
+    assert not project.names(".snakemake/incomplete/*")
     assert "Nothing to be done" in project.run()
 
 
