@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+from tests.conftest import REPOSITORY
+from tests.trials import __main__ as trials
 from tests.trials import memory, newest
 
 
@@ -49,3 +51,10 @@ def test_newest_tells_which_versions_are_not_the_tested_ones():
     assert newest.with_versions("# why\npillow==13.0.0\n", found) == "# why\npillow==13.0.1\nrich==15.0.0\nnew==1\n"
     with pytest.raises(ValueError, match="no exact version: rich>=15"):
         newest.read_versions("rich>=15\n")
+
+
+def test_one_command_runs_every_trial_and_says_which_failed(capfd):
+    assert {*trials.TRIALS} == {path.stem for path in (REPOSITORY / "tests/trials").glob("[!_]*.py")} | {"tests"}
+    assert all((REPOSITORY / name).exists() for name in trials.TRIALS["tests"] if name.startswith("tests/"))
+    assert trials.run_trials({"good": ["json.tool", "--help"], "bad": ["json.nothing"]}) == ["bad"]
+    assert "=== good: python -m json.tool --help" in capfd.readouterr().out
