@@ -10,10 +10,10 @@ from scripts.catalogue import CatalogueError
 from scripts.container import worker_memory
 from scripts.folders import FolderError, check_working_folder
 from scripts.gallery import make_gallery
-from scripts.inventory import state_parameter
+from scripts.inventory import check_has_files, state_parameter
 from scripts.manifest import make_manifest
 from scripts.object_storage import as_objects, input_objects
-from scripts.orphans import list_orphans, remove_orphans
+from scripts.orphans import check_knows_orphans, list_orphans, remove_orphans, removable
 from scripts.plan import tell_plan
 from scripts.report import fail_if_outdated, report, stopwatch
 from scripts.running import RunningError
@@ -31,7 +31,7 @@ from scripts.shards import (
 )
 from scripts.snakemake_costs import as_input_function, remember_script_path
 from scripts.snakemake_run import all_cores, hold_to_cpu_quota
-from scripts.targets import every_failure, every_thumbnail
+from scripts.targets import every_failure, every_thumbnail, unless_refused
 
 if workflow.is_main_process:
     try:
@@ -162,6 +162,8 @@ rule plan:
 
 
 rule orphans:
+    input:
+        unless_refused(check_knows_orphans, config["output"]),
     log:
         "logs/orphans.txt",
     run:
@@ -169,6 +171,8 @@ rule orphans:
 
 
 rule remove_orphans:
+    input:
+        unless_refused(removable, history, config["remove_more_than_a_fifth"]),
     log:
         "logs/removed.txt",
     run:
@@ -184,6 +188,8 @@ rule manifest:
 
 
 rule write_manifest:
+    input:
+        unless_refused(check_has_files, config),
     output:
         "manifest/manifest.json",
         "manifest/manifest.csv",
@@ -204,6 +210,8 @@ rule gallery:
 
 
 rule write_gallery:
+    input:
+        unless_refused(check_has_files, config),
     output:
         "gallery/index.html",
     log:

@@ -30,6 +30,12 @@ class InventoryError(Exception):
     """There can be no inventory; the message says why."""
 
 
+def check_has_files(settings: Mapping) -> None:
+    """Raises InventoryError if source or output are in object storage."""
+    if is_remote(settings["source"]) or is_remote(settings["output"]):
+        raise InventoryError("manifest and gallery need files: they cannot be made of what is in object storage")
+
+
 class Thumb(NamedTuple):
     """One thumbnail: size's name, format, path, width and height in pixels, bytes; BlurHash ("" if not asked for)."""
 
@@ -63,12 +69,8 @@ def take_inventory(catalogue: Catalogue, seconds_taken: Callable[[str], float | 
     """What there is of each picture of the catalogue, sorted by path.
 
     `seconds_taken` tells how long the job took that made a thumbnail (by what Snakemake calls it); without it that is
-    not asked. Raises OSError if the file that keeps what was read cannot be written, InventoryError for object storage.
+    not asked. Raises OSError if the file that keeps what was read cannot be written.
     """
-    if is_remote(catalogue.settings["source"]) or is_remote(catalogue.settings["output"]):
-        raise InventoryError(
-            "manifest and gallery are made of files, and here are objects in a store: they are left out"
-        )
     path = kept_path("inventory", catalogue.settings)
     kept = read_kept(path)
     before = kept.get("files", {}) if kept.get("placeholder") == catalogue.settings["placeholder"] else {}

@@ -14,10 +14,7 @@ MOST = 5  # more than one in so many is not removed without being told so
 
 
 class OrphansError(Exception):
-    """Orphans are not removed; the message says why, and what to do.
-
-    Not sys.exit: Snakemake would wait for ever for a `run:` block that ends so.
-    """
+    """Orphans are not removed; the message says why, and what to do."""
 
 
 def find_orphans(history: History) -> dict[str, int]:
@@ -29,16 +26,38 @@ def find_orphans(history: History) -> dict[str, int]:
     Raises OrphansError if the output folder is in object storage.
     """
     output = history.settings["output"]
-    if is_remote(output):
-        raise OrphansError(
-            f"orphans in object storage ({output}) are neither found nor removed: thumbmill cannot tell there what it "
-            "made itself. Remove them with the store's own tools"
-        )
+    check_knows_orphans(output)
     found = {path: status for path, expected in history.strays().items() if (status := own(path, expected, output))}
     if found:
         wanted = identities(history.catalogue)
         found = {path: status for path, status in found.items() if (status.st_dev, status.st_ino) not in wanted}
     return {path: found[path].st_size for path in sorted(found)}
+
+
+def check_knows_orphans(output: str) -> None:
+    """Raises OrphansError if the output folder is in object storage."""
+    if is_remote(output):
+        raise OrphansError(
+            f"orphans in object storage ({output}) are neither found nor removed: thumbmill cannot tell there what it "
+            "made itself. Remove them with the store's own tools"
+        )
+
+
+def removable(history: History, more_than_a_fifth: bool) -> dict[str, int]:
+    """The orphans, as find_orphans() has them.
+
+    Raises OrphansError as well if they are more than a fifth of all thumbnails and `more_than_a_fifth` is not allowed.
+    """
+    orphans = find_orphans(history)
+    own = count_own(history, orphans)
+    if len(orphans) * MOST > own and not more_than_a_fifth:
+        raise OrphansError(
+            f"{len(orphans):,} of {own:,} thumbnails are orphans, more than a fifth: none was removed. "
+            f"Is all of the source folder {history.settings['source']!r} there? "
+            "`snakemake --cores 1 orphans` lists them. To remove them all the same: "
+            "snakemake --cores 1 remove_orphans --config remove_more_than_a_fifth=true"
+        )
+    return orphans
 
 
 def own(path: str, expected: list[int], output: str) -> os.stat_result | None:
@@ -77,7 +96,7 @@ def list_orphans(history: History, log: str) -> None:
     lines = [printable(path) for path in orphans]
     write_lines(log, lines)
     print(
-        f"thumbmill: {len(orphans):,} of {count_own(history, orphans):,} thumbnails are orphans, "
+        f"thumbmill: orphans: {len(orphans):,} of {count_own(history, orphans):,} thumbnails, "
         f"{in_words(sum(orphans.values()))}"
     )
     tell(lines, log)
@@ -104,25 +123,17 @@ def remove_orphans(history: History, more_than_a_fifth: bool, log: str) -> None:
 
     What was removed is printed, and written to the file `log`.
 
-    Raises OrphansError, before anything is removed, if the orphans are more than a fifth of all thumbnails and
-    `more_than_a_fifth` is not allowed; and after all others are, if one cannot be removed.
+    Raises OrphansError, before anything is removed, as removable() does; and after all others are, if one cannot be
+    removed. (Not sys.exit: Snakemake would wait for ever for a `run:` block that ends so.)
     """
-    orphans = find_orphans(history)
-    own = count_own(history, orphans)
-    if len(orphans) * MOST > own and not more_than_a_fifth:
-        raise OrphansError(
-            f"{len(orphans):,} of {own:,} thumbnails are orphans, more than a fifth: none was removed. "
-            f"Is all of the source folder {history.settings['source']!r} there? "
-            "`snakemake --cores 1 orphans` lists them. To remove them all the same: "
-            "snakemake --cores 1 remove_orphans --config remove_more_than_a_fifth=true"
-        )
+    orphans = removable(history, more_than_a_fifth)
     removed, problems = remove_files(orphans)
     folders = remove_empty_folders(history.known.folders, history.settings["output"])
     history.forget_removed()
     lines = [printable(path) for path in (*removed, *folders)]
     write_lines(log, lines)
     freed = sum(orphans[path] for path in removed)
-    print(f"thumbmill: {len(removed):,} orphans removed ({in_words(freed)}), and {len(folders):,} empty folders")
+    print(f"thumbmill: orphans removed: {len(removed):,} ({in_words(freed)}); empty folders removed: {len(folders):,}")
     tell(lines, log)
     if problems:
         raise OrphansError("\n".join(problems))

@@ -110,13 +110,13 @@ def tell_plan(catalogue: Catalogue, history: History, log: str) -> None:
     plan = make_plan(catalogue, history, read_failures(FAILURES))
     lines = [
         f"thumbmill: {len(catalogue.pictures):,} pictures in {catalogue.settings['source']}",
-        f"  {len(plan.new):,} are new",
+        f"  {len(plan.new):,} new",
         f"  {len(plan.changed):,} changed, or their settings did, or they lack a thumbnail",
         f"  {len(plan.failed):,} failed last time",
-        f"  {len(plan.current):,} are up to date",
+        f"  {len(plan.current):,} up to date",
     ]
     if plan.touched:
-        lines.insert(3, f"  {len(plan.touched):,} are newer: made if their content differs, which Snakemake looks up")
+        lines.insert(3, f"  {len(plan.touched):,} newer: made if their content differs, which Snakemake looks up")
     pictures = [*plan.new, *plan.changed, *plan.touched, *plan.failed]
     if pictures:
         lines += outlook(len(pictures), len(catalogue.patterns), cost(pictures, catalogue, history), catalogue.settings)

@@ -370,7 +370,7 @@ def summary(
 
 def forecast(reasons: Mapping[str, str], current: int) -> str:
     """The last lines of a dry run, from the `reasons` to make each source, and the number of those that are current."""
-    lines = [f"thumbmill: {len(reasons):,} would be made, {current:,} are up to date (dry run)"]
+    lines = [f"thumbmill: {len(reasons):,} would be made, {current:,} up to date (dry run)"]
     lines += [f"  {source}: {reason}" for source, reason in list(reasons.items())[:SHOWN]]
     if len(reasons) > SHOWN:
         lines.append(f"  ... and {len(reasons) - SHOWN:,} more: snakemake -n --quiet host lists every job")

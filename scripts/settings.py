@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import importlib.util
 import os
 import re
 from collections.abc import Mapping
@@ -39,7 +40,7 @@ def read_settings(config: Mapping, validator) -> dict:
 
     `validator` is a jsonschema validator of `schemas/config.schema.yaml`. `config` is not changed.
 
-    Raises SettingsError if a setting is unknown, of the wrong kind or out of range.
+    Raises SettingsError if a setting is unknown, of the wrong kind or out of range, or needs what is not installed.
     """
     settings = copy.deepcopy(dict(config))
     if isinstance(settings.get("sizes"), Mapping):
@@ -62,6 +63,8 @@ def read_settings(config: Mapping, validator) -> dict:
         ImageColor.getrgb(settings["background"])
     except ValueError:
         raise SettingsError(f"background is {settings['background']!r}: {COLOUR}") from None
+    if settings["placeholder"] == "blurhash" and not importlib.util.find_spec("blurhash"):
+        raise SettingsError("placeholder is 'blurhash': this needs `pip install '.[blurhash]'`; or choose none")
     check_folders(settings["source"], settings["output"], settings["sizes"])
     return settings
 

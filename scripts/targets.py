@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from scripts.catalogue import Catalogue
 from scripts.folders import FolderError, check_output, date_back
 from scripts.history import History
+from scripts.inventory import InventoryError
+from scripts.orphans import OrphansError
 from scripts.report import FAILURES, name_of, read_failures
 from scripts.running import Running, RunningError
 from scripts.shards import Shards
@@ -47,6 +49,22 @@ def every_failure(workflow, catalogue: Catalogue, history: History, shards: Shar
         return ask_for(pictures, workflow, catalogue, history, shards)
 
     return lambda wildcards: thumbnails()
+
+
+def unless_refused(check: Callable, *arguments) -> Callable:
+    """The input of a target that takes no files: none, unless `check(*arguments)` refuses it, with an error.
+
+    Here, before any work, that is told in a line. The failure of a `run:` block would be told by Snakemake, in a page.
+    """
+
+    def no_files(wildcards) -> list[str]:
+        try:
+            check(*arguments)
+        except (InventoryError, OrphansError) as error:
+            sys.exit(f"thumbmill: {error}")
+        return []
+
+    return no_files
 
 
 def ask_for(pictures: list[str], workflow, catalogue: Catalogue, history: History, shards: Shards) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from scripts.catalogue import EXTENSIONS
 from tests.conftest import Shop
 
 CORPUS = os.environ.get("THUMBMILL_CORPUS", "")
@@ -16,9 +17,11 @@ CORPUS = os.environ.get("THUMBMILL_CORPUS", "")
 def test_every_file_is_a_whole_thumbnail_or_a_line_in_the_failures(tmp_path):
     shop = Shop(tmp_path)
     (tmp_path / "images").symlink_to(Path(CORPUS).resolve())
-    sources = [path for path in Path(CORPUS).rglob("*") if path.is_file() and path.suffix in {".jpg", ".jpeg"}]
-    sources += [path for path in Path(CORPUS).rglob("*") if path.suffix in {".png", ".gif", ".webp", ".tiff", ".bmp"}]
-    names = {str(path.relative_to(CORPUS)) for path in sources}
+    names = {
+        name
+        for name in (path.relative_to(CORPUS).as_posix() for path in Path(CORPUS).rglob("*") if path.is_file())
+        if os.path.splitext(name)[1].lower() in EXTENSIONS and "/." not in f"/{name}"
+    }
 
     run = shop.run("--config", "keep_extension=true")
 

@@ -222,10 +222,10 @@ def test_it_is_told_and_written(shop, capsys):
     text = capsys.readouterr().out
     assert text.splitlines()[:5] == [
         "thumbmill: 5 pictures in images",
-        "  0 are new",
+        "  0 new",
         "  0 changed, or their settings did, or they lack a thumbnail",
         "  1 failed last time",
-        "  4 are up to date",
+        "  4 up to date",
     ]
     assert "  to be written: 1 thumbnails, " in text
     assert (shop.folder / "logs/plan.txt").read_text() == text

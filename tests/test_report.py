@@ -66,7 +66,7 @@ def test_what_a_run_took(tmp_path, monkeypatch):
 def test_the_forecast_of_a_dry_run():
     reasons = {f"images/{number:02}.jpg": "has no thumbnail" for number in range(22)}
     lines = forecast(reasons, 7).splitlines()
-    assert lines[0] == "thumbmill: 22 would be made, 7 are up to date (dry run)"
+    assert lines[0] == "thumbmill: 22 would be made, 7 up to date (dry run)"
     assert lines[1] == "  images/00.jpg: has no thumbnail"
     assert lines[21:] == ["  ... and 2 more: snakemake -n --quiet host lists every job"]
 

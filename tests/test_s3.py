@@ -373,7 +373,7 @@ def test_a_catalogue_in_a_store_is_made_in_shards_too(store):
 
 
 @pytest.mark.slow
-def test_orphans_are_not_touched_in_a_store(store):
+def test_targets_that_need_files_refuse_a_store(store):
     store.put("a.jpg")
     store.put("b.jpg")
     store.run()
@@ -383,5 +383,8 @@ def test_orphans_are_not_touched_in_a_store(store):
     assert run.code != 0 and "orphans in object storage (s3://shop/thumbs) are neither found nor removed" in run.text
     assert store.thumbnails() == {"a.jpg", "b.jpg"} and not requests["DELETE"]
 
+    run, _ = store.run("manifest")
+    assert run.code == 1 and run.last_lines[0].startswith("thumbmill: manifest and gallery need files")
+
     plan, _ = store.run("plan")
-    assert plan.code == 0 and "  1 are up to date" in plan.text.splitlines()
+    assert plan.code == 0 and "  1 up to date" in plan.text.splitlines()

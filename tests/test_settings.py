@@ -2,6 +2,7 @@
 
 import copy
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -403,3 +404,10 @@ def test_folder_of_a_size_that_is_a_link_to_the_source(tmp_path):
     (tmp_path / "thumbnails").mkdir()
     (tmp_path / "thumbnails/small").symlink_to("../images")
     assert refusal({"sizes": {"small": SIZE}}).startswith("sizes.small")
+
+
+def test_a_placeholder_without_its_package_is_refused(monkeypatch):
+    assert read({"placeholder": "none"})["placeholder"] == "none"
+    monkeypatch.setitem(sys.modules, "blurhash", None)  # as if it were not installed
+    with pytest.raises(SettingsError, match=r"placeholder is 'blurhash': this needs `pip install '\.\[blurhash\]'`"):
+        read({"placeholder": "blurhash"})

@@ -66,7 +66,7 @@ def test_only_what_is_to_be_made_is_submitted(wide_shop):
 def test_a_dry_run_counts_and_writes_nothing(wide_shop):
     run = wide_shop.run(*SHARDS, "-n")
     assert run.code == 0
-    assert run.last_lines[0] == "thumbmill: 5 would be made, 0 are up to date (dry run)"
+    assert run.last_lines[0] == "thumbmill: 5 would be made, 0 up to date (dry run)"
     assert not (wide_shop.folder / RUNS).exists()
 
 

@@ -46,7 +46,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(small_shop):
     assert run.code == 0
     assert run.jobs == ALL
     assert run.last_lines == [
-        "thumbmill: 3 would be made, 0 are up to date (dry run)",
+        "thumbmill: 3 would be made, 0 up to date (dry run)",
         "  images/a.jpg: has no thumbnail",
         "  images/b.png: has no thumbnail",
         "  images/sub/c.webp: has no thumbnail",
@@ -58,7 +58,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(small_shop):
     small_shop.picture("a.jpg", "yellow")
     os.utime(small_shop.picture("b.png", "yellow", (80, 80)), (LONG_AGO, LONG_AGO))
     assert small_shop.run("-n").last_lines == [
-        "thumbmill: 2 would be made, 1 are up to date (dry run)",
+        "thumbmill: 2 would be made, 1 up to date (dry run)",
         "  images/a.jpg: is newer than its thumbnail",
         "  images/b.png: its size in bytes, the settings, the picture script or Pillow changed",
     ]
