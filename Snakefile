@@ -32,6 +32,7 @@ from scripts.shards import (
 from scripts.snakemake_costs import as_input_function, remember_script_path
 from scripts.snakemake_run import all_cores, hold_to_cpu_quota
 from scripts.targets import every_failure, every_thumbnail, unless_refused
+from scripts.thumbnail import cannot_write
 
 if workflow.is_main_process:
     try:
@@ -63,8 +64,10 @@ remember_script_path(workflow)
 onstart:
     try:
         begin(workflow, history, shards, running)
-    except (RunningError, OSError) as error:
+    except RunningError as error:
         sys.exit(f"thumbmill: {error}")
+    except OSError as error:
+        sys.exit(f"thumbmill: {cannot_write(error.filename or '.snakemake', error)}")
 
 
 onsuccess:

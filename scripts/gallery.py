@@ -16,7 +16,7 @@ from scripts.history import History
 from scripts.inventory import Item, kept_path, note_state, read_kept, take_inventory, url, write_kept
 from scripts.report import in_words
 from scripts.snakemake_run import seconds_taken
-from scripts.thumbnail import below, kinds, printable, write_whole
+from scripts.thumbnail import FORMATS, below, kinds, printable, write_whole
 
 TEMPLATES = os.path.join(os.path.dirname(__file__), "templates")
 SLOWEST = 20  # pictures in the list of the slowest
@@ -103,9 +103,7 @@ def index_of(items: Iterable[Item], changed: set[str], settings: Mapping, folder
 
 def extension(format: str) -> str:
     """The extension of a format, with its dot."""
-    from scripts.thumbnail import FORMATS
-
-    return FORMATS[format][0]
+    return FORMATS[format].extension
 
 
 # ---------------------------------------------------------------------------------------------------------------------

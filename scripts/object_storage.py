@@ -76,6 +76,7 @@ def connect():
     except ImportError:
         raise StoreError("pictures in object storage need boto3, which is not installed: pip install '.[s3]'") from None
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or os.environ.get(ENDPOINT)
+    # The same stands in src/snakemake_storage_plugin_s3listed, which shares no code with these scripts.
     config = Config(
         retries={"mode": "standard", "max_attempts": 5},
         connect_timeout=10,

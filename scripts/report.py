@@ -373,7 +373,7 @@ def forecast(reasons: Mapping[str, str], current: int) -> str:
     lines = [f"thumbmill: {len(reasons):,} would be made, {current:,} up to date (dry run)"]
     lines += [f"  {source}: {reason}" for source, reason in list(reasons.items())[:SHOWN]]
     if len(reasons) > SHOWN:
-        lines.append(f"  ... and {len(reasons) - SHOWN:,} more: snakemake -n --quiet host lists every job")
+        lines.append(f"  ... and {len(reasons) - SHOWN:,} more, in the list of jobs that `snakemake -n` prints")
     return "\n".join(lines)
 
 

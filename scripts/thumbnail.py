@@ -147,7 +147,7 @@ class MemoryShort(PictureError):
 
 
 class Thumbnail(NamedTuple):
-    """One file to make: its path, the size it shows (`width`, `height`, `fit`, `enlarge`) and its format."""
+    """One file to make: its path, its size (as in config.yaml; `width`, `height` and `fit` are needed), its format."""
 
     path: str
     size: Mapping

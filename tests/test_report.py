@@ -68,7 +68,7 @@ def test_the_forecast_of_a_dry_run():
     lines = forecast(reasons, 7).splitlines()
     assert lines[0] == "thumbmill: 22 would be made, 7 up to date (dry run)"
     assert lines[1] == "  images/00.jpg: has no thumbnail"
-    assert lines[21:] == ["  ... and 2 more: snakemake -n --quiet host lists every job"]
+    assert lines[21:] == ["  ... and 2 more, in the list of jobs that `snakemake -n` prints"]
 
 
 def test_idle_logs_are_removed_and_nothing_else(tmp_path):
