@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,9 @@ from tests.warm_snakemake import OUTPUT, WarmSnakemake
 
 REPOSITORY = Path(__file__).parent.parent
 
+# A shell starts what it runs in the background with SIGINT ignored, and the runs that are interrupted inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 EFFORT = re.compile(r"  .*[0-9] s, [0-9.,]+ pictures/s, [0-9.]+ \w+ in, [0-9.]+ \w+ out$")
 

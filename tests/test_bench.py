@@ -313,16 +313,17 @@ def made_by_the_loop(monkeypatch):
 
 @pytest.mark.usefixtures("made_by_the_loop")
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.slow
 def test_who_takes_too_long_is_given_up_and_the_others_go_on(tmp_path, plain_pictures):
     slow = Contender("the slow one", rerun_command("import time; redo() and time.sleep(60)"))
     chosen = {"stock": slow, "loop-mtime": contenders.RERUNS["loop-mtime"], "make": "not installed"}
-    nothing, one, percent = run_tiny_rerun(tmp_path, plain_pictures, chosen, 2, limit=3)
+    nothing, one, percent = run_tiny_rerun(tmp_path, plain_pictures, chosen, 2, limit=15)
     assert list(nothing.runs["stock"]) == [0] and not one.runs["stock"] and not percent.runs["stock"]
-    assert one.over == {"stock": 3} and percent.skipped == {"stock": "was given up: one picture changed"}
+    assert one.over == {"stock": 15} and percent.skipped == {"stock": "was given up: one picture changed"}
     for change in (nothing, one, percent):
         assert list(change.runs["loop-mtime"]) == [0, 1] and not change.failed
     results = collect(chosen, one.runs, one.failed, "loop-mtime", None, one.over)
-    assert [markdown(results, "loop-mtime").count(f"| {cell} | ") for cell in ("over 3", "skipped")] == [1, 1]
+    assert [markdown(results, "loop-mtime").count(f"| {cell} | ") for cell in ("over 15", "skipped")] == [1, 1]
 
 
 @pytest.mark.usefixtures("made_by_the_loop")

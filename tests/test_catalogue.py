@@ -276,7 +276,7 @@ def test_source_folder_that_cannot_be_read():
     put("a.jpg")
     os.chmod("images", 0)
     try:
-        with unprivileged(), at_most(2):
+        with unprivileged(), at_most(60):
             reason = refusal()
     finally:
         os.chmod("images", 0o755)

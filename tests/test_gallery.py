@@ -140,7 +140,7 @@ def browser():
     if chromium is None:
         pytest.skip("no Chromium is installed: apt-get install chromium")
     with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        running = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"], timeout=180_000)
         yield running
         running.close()
 
@@ -173,6 +173,7 @@ class Page:
 
     def __init__(self, browser, folder, width: int, path="gallery/index.html"):
         self.context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
+        self.context.set_default_timeout(180_000)
         self.page = self.context.new_page()
         self.errors: list[str] = []
         self.page.on("console", lambda message: self.errors.append(message.text))

@@ -294,7 +294,7 @@ def test_hang_crash_and_greed_fail_alone(small_shop, tmp_path, executor):
     break_script(small_shop, tmp_path)
     for name in ("hang.jpg", "crash.jpg", "greedy.jpg"):
         small_shop.picture(name)
-    options = ["--config", "max_seconds=2", *executor, *(["--keep-going"] if executor else [])]
+    options = ["--config", "max_seconds=10", *executor, *(["--keep-going"] if executor else [])]
     run = small_shop.run(*options)
     assert run.code == 1
     assert small_shop.files("thumbnails/thumb") == {"a.jpg", "b.jpg", "sub/c.jpg"}

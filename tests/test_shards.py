@@ -102,7 +102,7 @@ def test_one_named_thumbnail_needs_no_shard(small_shop):
     assert run.code == 0 and run.jobs == {"a"} and shards_of(run) == 0
 
 
-def first_process(shop, words: str, patience: float = 60) -> int:
+def first_process(shop, words: str, patience: float = 300) -> int:
     """The number of the first Python process to appear in the shop's folder whose command line holds `words`."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:

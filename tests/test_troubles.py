@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -18,7 +19,7 @@ from scripts import thumbnail as module
 from scripts.folders import FolderError, check_writable
 from scripts.report import duration, stopwatch
 from scripts.thumbnail import TEMPORARY_PREFIX, PictureError, Thumbnail, make_thumbnails
-from tests.conftest import ended
+from tests.conftest import REPOSITORY, ended
 
 THUMB = {"width": 256, "height": 256, "fit": "contain"}
 
@@ -46,7 +47,7 @@ def run(shop, *arguments, before=(), traceback=False):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert traceback or "Traceback" not in done.stdout, done.stdout
     return ended(done.returncode, done.stdout)
@@ -243,7 +244,7 @@ def test_files_may_not_be_that_large(tmp_path):
         f" [Thumbnail(p, {{**size, 'width': n, 'height': n}}, 'png') for p, n in"
         f" {[(each.path, each.size['width']) for each in thumbnails]!r}], quality={{}})"
     )
-    done = subprocess.run(["python3", "-c", script], capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=REPOSITORY)
     assert "File too large: it is larger than the disk or the limit of the shell (ulimit -f) allows" in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"a.jpg"}
 
@@ -615,7 +616,7 @@ def test_the_time_that_a_run_takes_is_never_negative(monkeypatch):
     monkeypatch.setattr(time, "time", lambda: now - 3600)
     assert 2 <= seconds() < 60
     assert stopwatch(now)() >= 0  # it began in what is the future now
-    assert duration(seconds()) == "2 s"
+    assert re.fullmatch(r"[0-9]+ s", duration(seconds()))
 
 
 # Plain functions

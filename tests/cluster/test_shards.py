@@ -107,7 +107,7 @@ def test_two_thousand_pictures_and_then_the_daily_case(slurm, tmp_path):
 def test_the_shard_of_a_node_that_dies_goes_to_another(slurm, tmp_path):
     shop = ClusterShop(tmp_path, slurm, 1_000)
     process = shop.start()
-    slurm.wait_until(lambda: shop.shard_on("n2") and len(shop.made()) > 50, "n2 makes thumbnails")
+    slurm.wait_until(lambda: len(shop.made()) > 50 and shop.shard_on("n2"), "n2 makes thumbnails")
     slurm.kill_node("n2")
     made = shop.made()
     try:

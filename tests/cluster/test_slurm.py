@@ -46,8 +46,8 @@ def test_stopping_leaves_no_process(slurm_of_its_own, tmp_path):
     slurm, started = slurm_of_its_own, tmp_path / "started"
     submit(slurm, f"setsid sleep 600 & touch {started}; sleep 600", "--nodelist=n1", "--output=/dev/null")
     slurm.wait_until(started.exists, "the job runs")
+    slurm.wait_until(lambda: slurm.commands("n1").count("sleep 600") == 2, "both sleep")
     processes = slurm.processes("n1")
-    assert sum("sleep" in process.cmdline() for process in processes) == 2
     slurm.stop()
     assert not any(process.is_running() for process in processes)
     assert not [node for node in NODES if slurm.processes(node)]
