@@ -22,7 +22,7 @@ CORES, MEMORY = 2, 8000  # of each node (memory in MB), in SLURM's books; more t
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 # slurmd asks for nothing that only root or systemd could give. A dead node is noticed after SlurmdTimeout seconds (300
-# by default), and a job that has ended is never forgotten (MinJobAge: 0).
+# by default), and a job that has ended is remembered for an hour (MinJobAge; 300 by default).
 SETTINGS = """\
 ClusterName=thumbmill
 SlurmctldHost={host}(127.0.0.1)
@@ -51,9 +51,9 @@ SelectTypeParameters=CR_Core_Memory
 SchedulerParameters=batch_sched_delay=0,sched_interval=1
 SlurmdParameters=config_overrides
 ReturnToService=2
-MessageTimeout=10
-SlurmdTimeout=15
-MinJobAge=0
+MessageTimeout=5
+SlurmdTimeout=10
+MinJobAge=3600
 KillWait=2
 {nodes}
 PartitionName=all DefMemPerCPU=100 Nodes=ALL Default=YES MaxTime=INFINITE State=UP
