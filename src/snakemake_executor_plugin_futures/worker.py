@@ -68,9 +68,11 @@ class Reason(str):
 
 def found_no_room(error):
     """Tell whether an exception, or one that it comes from, is an OSError of NO_ROOM."""
-    while error is not None:
+    seen = set()  # an exception may come from itself: `raise error from error`
+    while error is not None and id(error) not in seen:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             return True
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
     return False
 

@@ -39,6 +39,10 @@ FAILURES = {
         "MemoryError",
     ),
     "keyboard interrupt": ("raise KeyboardInterrupt", "interrupted"),
+    "its own cause": (
+        "try:\n        raise ValueError('a loop')\n    except ValueError as error:\n        raise error from error",
+        "ValueError: a loop",
+    ),
     "closed connection": ("os.closerange(3, 100); sys.exit(1)", "worker died"),
     "syntax error": ("exec('a b')", "SyntaxError"),
 }
