@@ -205,7 +205,7 @@ class Executor(RealExecutor):
         self._closed = False
         # put there by other threads, taken by the dispatcher
         self._arrived = deque()  # jobs to run
-        self._ended = deque()  # jobs that the built-in executor has ended
+        self._ended = deque()  # jobs that the built-in executor has ended, and functions that report them
         # the dispatcher's own
         self._free_cores = self.cores
         self._waiting = []  # heap of Waiting
@@ -316,8 +316,8 @@ class Executor(RealExecutor):
         for job in list(self._running):
             self.workflow.async_run(job.postprocess(error=True))
 
-    def _builtin_ended(self, job):
-        self._ended.append(job)
+    def _builtin_ended(self, job, report):
+        self._ended.append((job, report))
         self._pool.wake()
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -333,7 +333,9 @@ class Executor(RealExecutor):
                 for outcome in outcomes:
                     self._finish(outcome)
                 while self._ended:
-                    self._free_cores += self._running.pop(self._ended.popleft())
+                    job, report = self._ended.popleft()
+                    self._free_cores += self._running.pop(job)
+                    report()
                 while self._arrived:
                     self._accept(self._arrived.popleft())
                 if len(self._successes) >= REPORT_JOBS or not self._waiting or not outcomes:

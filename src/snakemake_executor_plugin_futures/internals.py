@@ -8,6 +8,7 @@ import os
 import pickle
 import signal
 import sys
+from functools import partial
 
 import psutil
 from snakemake.common import get_snakemake_searchpaths
@@ -141,9 +142,10 @@ def print_exception(error, workflow):
 
 
 class BuiltinExecutor(LocalExecutor):
-    """The executor that is built into Snakemake, telling `ended(job)` when it has reported a job.
+    """The executor that is built into Snakemake, calling `ended(job, report)` instead of `report()` when a job has ended.
 
-    A plugin cannot ask for it, and it has no other hook for the end of a job.
+    A plugin cannot ask for it, and it has no other hook for the end of a job. It does not report by itself, as a job
+    that has failed may be handed out once more, at once, while its cores are not yet known to be free.
 
     It marks a job as incomplete once it has started it, which is right if the same thread takes the mark away at the
     end. Here that is another one, and a short job may have ended by then: its mark would stay. So it is set before.
@@ -161,12 +163,10 @@ class BuiltinExecutor(LocalExecutor):
         pass  # done
 
     def report_job_success(self, job_info):
-        super().report_job_success(job_info)
-        self._ended(job_info.job)
+        self._ended(job_info.job, partial(super().report_job_success, job_info))
 
     def report_job_error(self, job_info, msg=None, **kwargs):
-        super().report_job_error(job_info, msg, **kwargs)
-        self._ended(job_info.job)
+        self._ended(job_info.job, partial(super().report_job_error, job_info, msg, **kwargs))
 
 
 def end_child_processes(grace=1.0):

@@ -149,6 +149,33 @@ def test_retries_start_in_a_fresh_worker(project):
     assert len({pid for pid, _ in attempts}) == 3
 
 
+def test_a_shell_command_is_tried_again_only_after_its_cores_are_free(project):
+    """Snakemake may hand out a job once more as soon as it is reported, before whoever reports it goes on."""
+    project.write(
+        Snakefile="""
+            import time
+            from snakemake_executor_plugin_futures.internals import BuiltinExecutor
+            from snakemake_interface_executor_plugins.executors.base import AbstractExecutor
+            report_job_error = AbstractExecutor.report_job_error
+            def slow(self, *args, **kwargs):
+                report_job_error(self, *args, **kwargs)
+                if isinstance(self, BuiltinExecutor):
+                    time.sleep(0.5)
+            AbstractExecutor.report_job_error = slow
+            rule all:
+                input: "a"
+                output: "b"
+                shell: "sleep 0.3; touch {output}"
+            rule a:
+                output: "a"
+                retries: 1
+                shell: "echo >> attempts; test $(wc -l < attempts) = 2; sleep 0.7; touch {output}"
+        """
+    )
+    project.run()
+    assert project.names("[ab]") == ["a", "b"]
+
+
 def test_jobs_waiting_in_a_worker_that_dies_are_not_lost(project):
     project.write(
         Snakefile="""
