@@ -206,13 +206,15 @@ class Executor(RealExecutor):
         # put there by other threads, taken by the dispatcher
         self._arrived = deque()  # jobs to run
         self._ended = deque()  # jobs that the built-in executor has ended, and functions that report them
+        # job: whether it has ended well, None before it ends. Here from when its files are first touched until
+        # Snakemake has written down how it ended: what an interruption must not leave as it is.
+        self._unsettled = {}
         # the dispatcher's own
         self._free_cores = self.cores
         self._waiting = []  # heap of Waiting
         self._order = itertools.count()
         self._running = {}  # job: its cores; also the jobs that have been sent ahead
         self._successes = []  # jobs to report
-        self._unrecorded = {}  # jobs reported, but not yet written down by Snakemake
         self._failed = False  # a job has failed for good, and no others are to be started
         self._no_room = None  # why none of the others could write, in one line
         self._gave_up = False  # Snakemake has been told to end the run
@@ -264,10 +266,10 @@ class Executor(RealExecutor):
         self.run_jobs([job])
 
     def handle_job_success(self, job):
-        self._unrecorded.pop(job, None)
+        self._unsettled.pop(job, None)
 
     def handle_job_error(self, job):
-        self._unrecorded.pop(job, None)
+        self._unsettled.pop(job, None)
         final = job.restart_times <= job.attempt - 1
         if final and not self.workflow.execution_settings.keep_going:
             self._failed = True
@@ -308,15 +310,17 @@ class Executor(RealExecutor):
 
     def _clean_up(self):
         """After an interruption, leave each job either done and recorded, or as if it had not been started."""
-        for job in [*self._unrecorded, *self._successes]:
-            try:
-                self.workflow.async_run(job.postprocess())
-            except Exception:
-                self._running[job] = 0
-        for job in list(self._running):
+        for job, ended_well in list(self._unsettled.items()):
+            if ended_well:
+                try:
+                    self.workflow.async_run(job.postprocess())
+                    continue
+                except Exception:
+                    pass  # it is not done, then
             self.workflow.async_run(job.postprocess(error=True))
 
-    def _builtin_ended(self, job, report):
+    def _builtin_ended(self, job, well, report):
+        self._unsettled[job] = well
         self._ended.append((job, report))
         self._pool.wake()
 
@@ -360,7 +364,7 @@ class Executor(RealExecutor):
         if not self._settings.quiet_jobs:
             self.run_job_pre(job)
         self.report_job_submission(SubmittedJobInfo(job))
-        self._successes.append(job)
+        self._succeed(job)
 
     def _push(self, job, task=None):
         """Queue a job; one that is prepared goes before all others of its priority."""
@@ -399,13 +403,14 @@ class Executor(RealExecutor):
         for job in builtin:
             try:
                 self.run_job_pre(job)
+                self._unsettled[job] = None
                 self._builtin.run_job(job)
             except Exception as error:
                 self._internals.print_exception(error, self.workflow)
                 self._free_cores += self._running.pop(job)
                 failed.append((job, None))
         for job, reason in failed:
-            self.report_job_error(SubmittedJobInfo(job), msg=reason, **wildcards_to_print(job))
+            self._fail(job, reason)
 
     def _has_place(self, entry):
         """Tell whether cores are free for a job, or a worker will soon have done what it has, and can take it next."""
@@ -437,6 +442,7 @@ class Executor(RealExecutor):
             return None
         if not self._settings.quiet_jobs:
             self.run_job_pre(job)
+        self._unsettled[job] = None
         self.workflow.async_run(job.prepare())
         task = self._internals.task(job, script)
         self.report_job_submission(SubmittedJobInfo(job))
@@ -472,13 +478,21 @@ class Executor(RealExecutor):
             self._seconds[name] = 0.7 * self._seconds.get(name, outcome.seconds) + 0.3 * outcome.seconds
             if self._settings.no_empty_logs and not any(map(os.path.exists, job.log)):
                 job.log.clear()
-            self._successes.append(job)
+            self._succeed(job)
         else:
             if getattr(outcome.reason, "no_room", False):
                 self._end_without_room(outcome.reason)
             if outcome.killed:
                 add_to_log(job, outcome.reason)
-            self.report_job_error(SubmittedJobInfo(job), msg=outcome.reason, **wildcards_to_print(job))
+            self._fail(job, outcome.reason)
+
+    def _succeed(self, job):
+        self._unsettled[job] = True
+        self._successes.append(job)
+
+    def _fail(self, job, reason):
+        self._unsettled[job] = False
+        self.report_job_error(SubmittedJobInfo(job), msg=reason, **wildcards_to_print(job))
 
     def _end_without_room(self, reason):
         if self._settings.stop_without_room:
@@ -488,7 +502,6 @@ class Executor(RealExecutor):
 
     def _report_successes(self):
         if self._successes:
-            self._unrecorded.update(dict.fromkeys(self._successes))
             self._internals.report_successes(self.workflow.scheduler, self._successes)
             self._successes.clear()
 

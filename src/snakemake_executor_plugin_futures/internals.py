@@ -142,7 +142,7 @@ def print_exception(error, workflow):
 
 
 class BuiltinExecutor(LocalExecutor):
-    """The executor that is built into Snakemake, calling `ended(job, report)` instead of `report()` when a job has ended.
+    """The executor that is built into Snakemake, with `ended(job, well, report)` in place of `report()` at a job's end.
 
     A plugin cannot ask for it, and it has no other hook for the end of a job. It does not report by itself, as a job
     that has failed may be handed out once more, at once, while its cores are not yet known to be free.
@@ -163,10 +163,10 @@ class BuiltinExecutor(LocalExecutor):
         pass  # done
 
     def report_job_success(self, job_info):
-        self._ended(job_info.job, partial(super().report_job_success, job_info))
+        self._ended(job_info.job, True, partial(super().report_job_success, job_info))
 
     def report_job_error(self, job_info, msg=None, **kwargs):
-        self._ended(job_info.job, partial(super().report_job_error, job_info, msg, **kwargs))
+        self._ended(job_info.job, False, partial(super().report_job_error, job_info, msg, **kwargs))
 
 
 def end_child_processes(grace=1.0):

@@ -94,3 +94,38 @@ def test_nothing_is_left_after_a_run(project, processes_in):
     assert not processes_in()
     project.run()  # nothing to do
     wait_until(lambda: not processes_in(), 5)
+
+
+@pytest.mark.parametrize("ended", ["well", "badly"])
+@pytest.mark.parametrize("kind", ["script: 'work.py'", "shell: 'echo half > {output}; test {wildcards.ended} = well'"])
+def test_a_job_that_ends_just_before_an_interruption(project, kind, ended):
+    """Snakemake has been told, but has not got to it yet."""
+    project.write(
+        Snakefile=f"""
+            import time
+            from snakemake.scheduling.job_scheduler import JobScheduler
+            finish_jobs = JobScheduler._finish_jobs
+            def interrupted(self):
+                while self.running and not self._tofinish and not self._toerror:
+                    self._lock.release()
+                    time.sleep(0.1)
+                    self._lock.acquire()
+                if self._tofinish or self._toerror:
+                    time.sleep(0.3)
+                    raise KeyboardInterrupt
+                finish_jobs(self)
+            JobScheduler._finish_jobs = interrupted
+            rule work:
+                output: "{{ended}}.out"
+                {kind}
+        """,
+        work_py="""
+            with open(snakemake.output[0], "w") as file:
+                file.write("half")
+            assert snakemake.wildcards.ended == "well"
+        """,
+    )
+    project.run(f"{ended}.out", check=False)
+    assert not project.names(".snakemake/incomplete/*")
+    assert project.names("*.out") == (["well.out"] if ended == "well" else [])
+    assert ("Nothing to be done" in project.run("-n", f"{ended}.out", check=None)) == (ended == "well")
