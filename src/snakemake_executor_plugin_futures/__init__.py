@@ -285,8 +285,6 @@ class Executor(RealExecutor):
     def cancel(self):
         self._stop_dispatcher()
         self._pool.close(at_once=True)
-        if not all(self._is_plain(job) for job in list(self._running)):
-            self._internals.end_child_processes()
         self._builtin.cancel()
         self._clean_up()
 

@@ -8,6 +8,7 @@ import os
 import pickle
 import signal
 import sys
+import threading
 from functools import partial
 
 import psutil
@@ -153,6 +154,7 @@ class BuiltinExecutor(LocalExecutor):
 
     def __init__(self, workflow, logger, ended):
         self._ended = ended
+        self._cancelled = False
         super().__init__(workflow, logger)
 
     def run_job(self, job):
@@ -163,10 +165,19 @@ class BuiltinExecutor(LocalExecutor):
         pass  # done
 
     def report_job_success(self, job_info):
-        self._ended(job_info.job, True, partial(super().report_job_success, job_info))
+        # an interrupted command may say that it has ended well: bash does, at times
+        self._ended(job_info.job, not self._cancelled, partial(super().report_job_success, job_info))
 
     def report_job_error(self, job_info, msg=None, **kwargs):
         self._ended(job_info.job, False, partial(super().report_job_error, job_info, msg, **kwargs))
+
+    def cancel(self):
+        """End what is running, and what is only just starting: its processes may not be there at the first look."""
+        self._cancelled = True
+        end = threading.Thread(target=self.pool.shutdown)
+        end.start()
+        while end.join(0.1) or end.is_alive():
+            end_child_processes()
 
 
 def end_child_processes(grace=1.0):

@@ -129,3 +129,31 @@ def test_a_job_that_ends_just_before_an_interruption(project, kind, ended):
     assert not project.names(".snakemake/incomplete/*")
     assert project.names("*.out") == (["well.out"] if ended == "well" else [])
     assert ("Nothing to be done" in project.run("-n", f"{ended}.out", check=None)) == (ended == "well")
+
+
+@pytest.mark.parametrize("late", [0, 1.5])
+def test_sigterm_ends_a_script_of_another_language(project, processes_in, late):
+    """Also one whose process is only just starting, and that Snakemake's own executor runs."""
+    project.write(
+        Snakefile=f"""
+            import subprocess, time
+            class Late(subprocess.Popen):
+                def __init__(self, *args, **kwargs):
+                    if "hang.sh" in str(args):
+                        open("begun", "w").close()
+                        time.sleep({late})
+                    super().__init__(*args, **kwargs)
+            subprocess.Popen = Late
+            rule hang:
+                output: "hang.out"
+                script: "hang.sh"
+        """
+    )
+    (project.directory / "hang.sh").write_text("echo half > ${snakemake_output[0]}; sleep 1000\n")
+    running = project.start()
+    wait_until(lambda: project.names("begun" if late else "hang.out"))
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(timeout=30) == 1
+    assert not processes_in()
+    assert not project.names("hang.out")
+    assert not project.names(".snakemake/incomplete/*")
