@@ -401,6 +401,8 @@ class Executor(RealExecutor):
         for job in builtin:
             try:
                 self.run_job_pre(job)
+                if self._closed:
+                    break
                 self._unsettled[job] = None
                 self._builtin.run_job(job)
             except Exception as error:

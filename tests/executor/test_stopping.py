@@ -157,3 +157,27 @@ def test_sigterm_ends_a_script_of_another_language(project, processes_in, late):
     assert not processes_in()
     assert not project.names("hang.out")
     assert not project.names(".snakemake/incomplete/*")
+
+
+def test_no_command_starts_after_an_interruption(project):
+    project.write(
+        Snakefile="""
+            import time
+            from snakemake.jobs import Job
+            log_info, pauses = Job.log_info, [0, 1, 1]
+            def slow(self, *args, **kwargs):
+                time.sleep(pauses.pop(0))
+                log_info(self, *args, **kwargs)
+            Job.log_info = slow
+            rule all:
+                input: expand("{n}.out", n=range(3))
+            rule hang:
+                output: "{n}.out"
+                shell: "touch {wildcards.n}.begun; sleep 1000"
+        """
+    )
+    running = project.start(cores=3)
+    begun = wait_until(lambda: project.names("*.begun"))
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(timeout=30) == 1
+    assert project.names("*.begun") == begun
