@@ -203,6 +203,7 @@ class Executor(RealExecutor):
             self._pool = ThreadPool(self.cores)
         self._dispatcher = None
         self._closed = False
+        self._broken = False  # the dispatcher has come to an error of its own
         # put there by other threads, taken by the dispatcher
         self._arrived = deque()  # jobs to run
         self._ended = deque()  # jobs that the built-in executor has ended, and functions that report them
@@ -279,8 +280,9 @@ class Executor(RealExecutor):
         self._stop_dispatcher()
         if self._tells_progress:
             self.workflow.scheduler.progress()
-        self._pool.close()
+        self._pool.close(at_once=self._broken)
         self._builtin.shutdown()
+        self._clean_up()
 
     def cancel(self):
         self._stop_dispatcher()
@@ -307,7 +309,11 @@ class Executor(RealExecutor):
             self._dispatcher.join(timeout=2)  # not for ever: it may wait for a slow file system
 
     def _clean_up(self):
-        """After an interruption, leave each job either done and recorded, or as if it had not been started."""
+        """Leave each job either done and recorded, or as if it had not been started.
+
+        There are such after an interruption, after an error of the dispatcher's, and after a failure, which leaves jobs
+        that have been prepared and do not start any more.
+        """
         for job, ended_well in list(self._unsettled.items()):
             if ended_well:
                 try:
@@ -350,7 +356,7 @@ class Executor(RealExecutor):
                     self._start_jobs()
         except Exception as error:
             if not self._closed:
-                self._failed = self._gave_up = True
+                self._broken = True
                 self.workflow.scheduler.executor_error_callback(error)
 
     def _accept(self, job):

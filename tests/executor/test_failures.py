@@ -197,6 +197,21 @@ def test_jobs_waiting_in_a_worker_that_dies_are_not_lost(project):
     assert output.count("worker died: exit status 1") == 10
 
 
+def test_jobs_prepared_in_vain_are_not_left_marked_as_incomplete(project):
+    project.write(
+        Snakefile=MANY,
+        work_py="""
+            import os, time
+            time.sleep(0.01)
+            if len(os.listdir("out")) == 20:
+                os._exit(1)
+            open(snakemake.output[0], "w").close()
+        """,
+    )
+    assert "Not started, as another job has failed" in project.run(check=False, cores=1)
+    assert not project.names(".snakemake/incomplete/*")
+
+
 def test_error_in_preparation_fails_alone(project):
     project.write(
         Snakefile="""

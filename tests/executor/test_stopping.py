@@ -181,3 +181,33 @@ def test_no_command_starts_after_an_interruption(project):
     running.send_signal(signal.SIGTERM)
     assert running.wait(timeout=30) == 1
     assert project.names("*.begun") == begun
+
+
+def test_an_error_of_the_executor_leaves_nothing_half_done(project):
+    """Scripts are ended, shell commands come to their end."""
+    project.write(
+        Snakefile="""
+            from snakemake_executor_plugin_futures.pool import ProcessPool
+            wait = ProcessPool.wait
+            def broken(self, timeout=None):
+                outcomes = wait(self, 0.1)
+                if len(glob_wildcards("{name}.out").name) == 2:
+                    raise RuntimeError("broken")
+                return outcomes
+            ProcessPool.wait = broken
+            rule all:
+                input: "script.out", "shell.out"
+            rule script:
+                output: "script.out"
+                script: "hang.py"
+            rule shell:
+                output: "shell.out"
+                shell: "touch {output}; sleep 0.5; echo whole > {output}"
+        """,
+        hang_py=HANG,
+    )
+    assert "broken" in project.run(check=False)
+    assert project.names("*.out") == ["shell.out"]
+    assert not project.names("partial.tmp")
+    assert not project.names(".snakemake/incomplete/*")
+    assert "Nothing to be done" in project.run("-n", "shell.out")
