@@ -1,5 +1,6 @@
 """Runs Python scripts in workers that stay up for the whole run, instead of a new interpreter for each job."""
 
+import contextlib
 import gc
 import heapq
 import importlib.util
@@ -157,6 +158,20 @@ def wildcards_to_print(job):
     return {"wildcards": wildcards} if wildcards else {}
 
 
+@contextlib.contextmanager
+def undisturbed():
+    """Return a context in which another Ctrl-C or SIGTERM does nothing: the first one is being seen to."""
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():  # no other may change them
+        # a function, not SIG_IGN: child processes would inherit that
+        handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
 def add_to_log(job, reason):
     """Write to a job's (first) log file why it ended, for a script that was killed and could not do so itself."""
     try:
@@ -285,10 +300,11 @@ class Executor(RealExecutor):
         self._clean_up()
 
     def cancel(self):
-        self._stop_dispatcher()
-        self._pool.close(at_once=True)
-        self._builtin.cancel()
-        self._clean_up()
+        with undisturbed():
+            self._stop_dispatcher()
+            self._pool.close(at_once=True)
+            self._builtin.cancel()
+            self._clean_up()
 
     def _take_over_sigterm(self):
         # Snakemake's own handler waits for all jobs that have been handed out; here that is all there are. Who sends a
@@ -315,13 +331,12 @@ class Executor(RealExecutor):
         that have been prepared and do not start any more.
         """
         for job, ended_well in list(self._unsettled.items()):
-            if ended_well:
+            for error in [False, True] if ended_well else [True]:
                 try:
-                    self.workflow.async_run(job.postprocess())
-                    continue
-                except Exception:
-                    pass  # it is not done, then
-            self.workflow.async_run(job.postprocess(error=True))
+                    self.workflow.async_run(job.postprocess(error=error))
+                    break
+                except Exception as exception:  # so it is not done; or it cannot be helped, and the others come next
+                    self._internals.print_exception(exception, self.workflow)
 
     def _builtin_ended(self, job, well, report):
         self._unsettled[job] = well
@@ -451,6 +466,8 @@ class Executor(RealExecutor):
         self._unsettled[job] = None
         self.workflow.async_run(job.prepare())
         task = self._internals.task(job, script)
+        if self._closed:  # while it was prepared, on a slow file system: all has been cleaned up already
+            raise ConnectionError("no more workers")
         self.report_job_submission(SubmittedJobInfo(job))
         return task
 

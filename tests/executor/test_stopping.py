@@ -211,3 +211,68 @@ def test_an_error_of_the_executor_leaves_nothing_half_done(project):
     assert not project.names("partial.tmp")
     assert not project.names(".snakemake/incomplete/*")
     assert "Nothing to be done" in project.run("-n", "shell.out")
+
+
+def test_interrupted_twice_and_unable_to_clean_up_after_one_job(project):
+    project.write(
+        Snakefile="""
+            from snakemake.jobs import Job
+            postprocess = Job.postprocess
+            async def broken(self, **options):
+                if self.wildcards.n == "0":
+                    raise OSError("cannot clean up")
+                await postprocess(self, **options)
+            Job.postprocess = broken
+            rule all:
+                input: "0.out", "1.out"
+            rule work:
+                output: "{n}.out"
+                priority: lambda w: -int(w.n)
+                script: "work.py"
+        """,
+        work_py="""
+            import signal, time
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # so that it takes a second to end it
+            open(snakemake.output[0], "w").close()
+            time.sleep(1000)
+        """,
+    )
+    running = project.start()
+    wait_until(lambda: project.names("*.out") == ["0.out", "1.out"])
+    interrupt(running)
+    wait_until(lambda: "Terminating processes" in project.read("output.txt"))
+    interrupt(running)
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(timeout=30) == 1
+    assert project.names("*.out") == ["0.out"]
+    assert "cannot clean up" in project.read("output.txt")
+
+
+def test_a_job_that_takes_long_to_prepare_is_not_marked_after_the_interruption(project):
+    project.write(
+        Snakefile="""
+            import threading, time
+            from snakemake.jobs import Job
+            from snakemake_executor_plugin_futures import Executor
+            prepare, cancel, cancelled = Job.prepare, Executor.cancel, threading.Event()
+            async def prepare_slowly(self):
+                open("begun", "w").close()
+                cancelled.wait()
+                await prepare(self)
+            def cancel_slowly(self):
+                cancel(self)
+                cancelled.set()
+                time.sleep(0.5)
+            Job.prepare, Executor.cancel = prepare_slowly, cancel_slowly
+            rule work:
+                output: "out"
+                script: "work.py"
+        """,
+        work_py="open(snakemake.output[0], 'w').close()",
+    )
+    running = project.start()
+    wait_until(lambda: project.names("begun"))
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(timeout=30) == 1
+    assert not project.names(".snakemake/incomplete/*")
+    assert "Traceback" not in project.read("output.txt")
