@@ -403,6 +403,9 @@ class Executor(RealExecutor):
                     task = entry.task or self._prepare(entry.job)
                     if task:
                         self._start(task)
+                    elif entry.job.threads > self._free_cores:  # no worker can take it next, whatever it seemed
+                        heapq.heappush(self._waiting, entry)
+                        break
                     else:
                         self._take_cores(entry.job)
                         builtin.append(entry.job)

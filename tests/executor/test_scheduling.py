@@ -66,6 +66,29 @@ def test_shell_jobs_count(project):
     assert len(events(project)) == 40
 
 
+def test_jobs_of_one_rule_that_are_not_all_python_count(project):
+    project.write(
+        Snakefile="""
+            rule all:
+                input: expand("{n}.out", n=range(30))
+            rule work:
+                output: "{n}.out"
+                params: language=lambda w: "sh" if int(w.n) % 5 == 4 else "py"
+                priority: lambda w: -int(w.n)
+                script: "work.{params.language}"
+        """,
+        work_py=STAMP.replace("SECONDS", "0"),
+    )
+    shell = "\n".join(
+        f'echo "{event} 1 ${{snakemake_wildcards[n]}} 0" >> events.txt; {then}'
+        for event, then in (("start", "sleep 0.1"), ("end", "touch ${snakemake_output[0]}"))
+    )
+    (project.directory / "work.sh").write_text(shell)
+    project.run(cores=1)
+    assert most_cores(project) == 1
+    assert len(events(project)) == 60
+
+
 def test_priorities(project):
     project.write(
         Snakefile="""
