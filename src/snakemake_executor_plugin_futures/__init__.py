@@ -5,6 +5,7 @@ import gc
 import heapq
 import importlib.util
 import itertools
+import math
 import os
 import signal
 import sys
@@ -441,10 +442,10 @@ class Executor(RealExecutor):
         job = entry.job
         if job.threads <= self._free_cores:
             return True
-        if entry.task or job.is_group() or job.rule.name not in self._seconds:
+        if entry.task or job.is_group() or self._seconds.get(job.rule.name, math.inf) >= AHEAD_SECONDS:
             return False
-        worker = self._pool.shortest(job.threads, self._settings.prepare_ahead)
-        return worker is not None and self._seconds[job.rule.name] * len(worker.tasks) < AHEAD_SECONDS
+        worker = self._pool.soonest(job.threads, self._settings.prepare_ahead)
+        return worker is not None and worker.seconds < AHEAD_SECONDS
 
     def _start(self, task):
         if task.threads <= self._free_cores:
@@ -468,7 +469,7 @@ class Executor(RealExecutor):
             self.run_job_pre(job)
         self._unsettled[job] = None
         self.workflow.async_run(job.prepare())
-        task = self._internals.task(job, script)
+        task = self._internals.task(job, script, self._seconds.get(job.rule.name, math.inf))
         if self._closed:  # while it was prepared, on a slow file system: all has been cleaned up already
             raise ConnectionError("no more workers")
         self.report_job_submission(SubmittedJobInfo(job))

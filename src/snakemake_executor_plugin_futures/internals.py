@@ -120,8 +120,8 @@ def snakemake_object(job, script):
     return pickle.dumps(snakemake, protocol=pickle.HIGHEST_PROTOCOL)
 
 
-def task(job, script):
-    """Return a job as a task for a pool."""
+def task(job, script, seconds):
+    """Return a job as a task for a pool; `seconds` is how long it is likely to take."""
     runtime = job.resources.get("runtime")
     return Task(
         job,
@@ -131,6 +131,7 @@ def task(job, script):
         tmpdir=job.resources.get("tmpdir"),
         limit=runtime * 60 if isinstance(runtime, (int, float)) else None,
         fresh=job.attempt > 1,
+        seconds=seconds,
     )
 
 

@@ -4,6 +4,7 @@ Both are used from one thread, but for `wake`. A pool does not count cores: whoe
 are free.
 """
 
+import math
 import os
 import pickle
 import selectors
@@ -24,7 +25,8 @@ from . import worker
 class Task:
     """A script to run with one job's `snakemake` object (pickled, without config).
 
-    `limit` is in seconds, None for none; `fresh` asks for a worker that has run nothing yet.
+    `limit` is in seconds, None for none; `fresh` asks for a worker that has run nothing yet; `seconds` is how long it is
+    likely to take.
     """
 
     job: object
@@ -34,6 +36,7 @@ class Task:
     tmpdir: str | None = None
     limit: float | None = None
     fresh: bool = False
+    seconds: float = math.inf
 
 
 @dataclass
@@ -53,12 +56,16 @@ class Outcome:
 
 @dataclass(eq=False)
 class Worker:
-    """A worker process. The first of its tasks is running, the others wait in its connection."""
+    """A worker process. The first of its tasks is running, the others wait in its connection.
+
+    `seconds` is how long all of them are likely to take.
+    """
 
     pid: int
     connection: Connection
     tasks: deque = field(default_factory=deque)
-    scripts: dict = field(default_factory=dict)
+    scripts: set = field(default_factory=set)  # the numbers of those that it knows
+    seconds: float = 0.0
     done: int = 0
     deadline: float | None = None
     last: bool = False  # takes no more tasks: it is to be replaced
@@ -66,6 +73,7 @@ class Worker:
     def start_next(self):
         limit = self.tasks[0].limit if self.tasks else None
         self.deadline = limit and time.monotonic() + limit
+        self.seconds = sum([task.seconds for task in self.tasks])
 
 
 class ForkServer:
@@ -165,7 +173,7 @@ class ThreadPool(Pool):
         """Return False: no tasks wait in threads."""
         return False
 
-    def shortest(self, threads, ahead):
+    def soonest(self, threads, ahead):
         return None
 
     def wait(self, timeout=None):
@@ -219,26 +227,22 @@ class ProcessPool(Pool):
 
         Return False if there is no such worker.
         """
-        if task.fresh or len(task.payload) > self.LARGEST_AHEAD:
-            return False
-        process = self.shortest(task.threads, ahead)
-        if process is None:
-            return False
-        self._send(process, task)
-        return True
+        process = None if task.fresh else self.soonest(task.threads, ahead)
+        return process is not None and self._send(process, task, self.LARGEST_AHEAD)
 
-    def shortest(self, threads, ahead):
-        """Return the busy worker with the fewest waiting tasks, all with so many threads, or None."""
-        shortest = None
+    def soonest(self, threads, ahead):
+        """Return the busy worker that is likely to be free first, if all its tasks have so many threads, or None."""
+        soonest = None
         for process in self._workers:
             if (
                 process.tasks
-                and len(process.tasks) <= (len(shortest.tasks) - 1 if shortest else ahead)
+                and (soonest is None or process.seconds < soonest.seconds)
+                and len(process.tasks) <= ahead
                 and process.tasks[0].threads == threads
                 and not process.last
             ):
-                shortest = process
-        return shortest
+                soonest = process
+        return soonest
 
     def wait(self, timeout=None):
         """Wait for tasks to end, or `wake`, or so many seconds. Return the outcomes and the tasks to submit again.
@@ -278,19 +282,24 @@ class ProcessPool(Pool):
         self._selector.register(process.connection.fileno(), selectors.EVENT_READ, process)
         return process
 
-    def _send(self, process, task):
+    def _send(self, process, task, largest=math.inf):
+        """Send a task to a worker; return False, and do not, if that is more than so many bytes."""
         number = self._numbers.setdefault(task.script, len(self._numbers))
         script = None if number in process.scripts else task.script
-        process.scripts[number] = True
+        message = pickle.dumps((number, script, task.payload, task.threads, task.tmpdir))
+        if len(message) > largest:
+            return False
+        process.scripts.add(number)
         process.tasks.append(task)
+        process.seconds += task.seconds
         process.last = 0 < self._tasks_per_worker <= process.done + len(process.tasks)
         if len(process.tasks) == 1:
             process.start_next()
-        message = pickle.dumps((number, script, task.payload, task.threads, task.tmpdir))
         try:
             process.connection.send_bytes(message)
         except OSError:
             pass  # it has died: the next wait sees that
+        return True
 
     def _receive(self, process, outcomes):
         try:

@@ -5,6 +5,7 @@ import pickle
 import select
 import socket
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -68,6 +69,24 @@ def test_tasks_behind_one_that_kills_its_worker_are_returned(pool, task):
     assert [outcome.reason for outcome in outcomes] == ["worker died: signal 9 (SIGKILL)"]
     assert not outcomes[0].cores_taken_over
     assert returned == [second]
+
+
+def test_tasks_wait_in_the_worker_that_is_likely_to_be_free_first(pool, task):
+    for _ in range(2):
+        pool.start(task("import time; time.sleep(10)", seconds=1.0))
+    pool.start(task("import time; time.sleep(10)", seconds=0.1))
+    queued = [task("", seconds=0.2) for _ in range(3)]
+    assert all(pool.queue(waiting, ahead=3) for waiting in queued)
+    assert queued in [list(process.tasks)[1:] for process in pool._workers]
+    assert pool.soonest(1, ahead=4).seconds == pytest.approx(0.7)
+
+
+def test_a_script_is_sent_ahead_only_if_that_does_not_wait(pool, task):
+    pool.start(task("import time; time.sleep(10)"))
+    waiting = task("")
+    waiting.script = replace(waiting.script, config=bytes(1_000_000))
+    assert not pool.queue(waiting, ahead=1)
+    assert pool.queue(task(""), ahead=1)
 
 
 def test_many_replaced_workers_leave_no_zombies(pool, task):

@@ -130,6 +130,33 @@ def test_old_outputs_of_waiting_jobs_are_kept(project, seconds, ahead):
     assert missing <= 2 * (1 + (ahead if seconds == "0" else 0))
 
 
+def test_no_job_is_sent_behind_a_long_one(project):
+    project.write(
+        Snakefile="""
+            rule all:
+                input: expand("{n}.fast", n=range(40)), "long"
+            rule fast:
+                output: "{n}.fast"
+                script: "fast.py"
+            rule long:
+                output: "long"
+                priority: 1
+                script: "long.py"
+        """,
+        fast_py="open(snakemake.output[0], 'w').close()",
+        long_py="""
+            import glob, time
+            deadline = time.monotonic() + 20
+            while len(glob.glob("*.fast")) < 40 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            with open(snakemake.output[0], "w") as file:
+                print(len(glob.glob("*.fast")), file=file)
+        """,
+    )
+    project.run(cores=2)
+    assert project.read("long") == "40\n"
+
+
 def test_other_resources_are_respected(project):
     project.write(
         Snakefile="""
