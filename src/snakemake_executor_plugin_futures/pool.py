@@ -70,6 +70,12 @@ class Worker:
     deadline: float | None = None
     last: bool = False  # takes no more tasks: it is to be replaced
 
+    def send(self, message):
+        try:
+            self.connection.send_bytes(message)
+        except OSError:
+            pass  # it has died: the next wait sees that
+
     def start_next(self):
         limit = self.tasks[0].limit if self.tasks else None
         self.deadline = limit and time.monotonic() + limit
@@ -277,7 +283,7 @@ class ProcessPool(Pool):
 
     def _fork(self):
         process = self._server.fork()
-        process.connection.send_bytes(pickle.dumps((os.getcwd(), dict(os.environ))))
+        process.send(pickle.dumps((os.getcwd(), dict(os.environ))))
         self._workers.add(process)
         self._selector.register(process.connection.fileno(), selectors.EVENT_READ, process)
         return process
@@ -295,10 +301,7 @@ class ProcessPool(Pool):
         process.last = 0 < self._tasks_per_worker <= process.done + len(process.tasks)
         if len(process.tasks) == 1:
             process.start_next()
-        try:
-            process.connection.send_bytes(message)
-        except OSError:
-            pass  # it has died: the next wait sees that
+        process.send(message)
         return True
 
     def _receive(self, process, outcomes):

@@ -103,6 +103,18 @@ def test_many_replaced_workers_leave_no_zombies(pool, task):
     assert len(server.children()) < 5
 
 
+def test_a_worker_that_dies_at_once_fails_its_task_alone(pool, task, monkeypatch):
+    def fork():
+        process = ForkServer.fork(pool._server)
+        os.kill(process.pid, 9)
+        assert process.connection.poll(60)  # its end has been closed
+        return process
+
+    monkeypatch.setattr(pool._server, "fork", fork)
+    pool.start(task(""))
+    assert [outcome.reason for outcome in outcomes_of(pool, 1)] == ["worker died: signal 9 (SIGKILL)"]
+
+
 def test_a_dead_fork_server_is_reported(pool, task):
     psutil.Process().children()[0].kill()
     with pytest.raises(ConnectionError):
