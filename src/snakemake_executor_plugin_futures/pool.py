@@ -118,6 +118,9 @@ class ForkServer:
         self._control.sendall(worker.REQUEST.pack(worker.END, process.pid, number))
         return self._answer()
 
+    def has_died(self):
+        return self._process.poll() is not None
+
     def close(self, at_once=False):
         """End the server and all workers; at once: whatever they are doing."""
         try:
@@ -279,6 +282,8 @@ class ProcessPool(Pool):
         for process in self._workers:
             if not at_once:
                 process.connection.close()
+            elif self._server.has_died():  # else it ends them
+                worker.signal_group(process.pid, signal.SIGKILL)
         self._server.close(at_once)
 
     def _fork(self):

@@ -276,3 +276,28 @@ def test_a_job_that_takes_long_to_prepare_is_not_marked_after_the_interruption(p
     assert running.wait(timeout=30) == 1
     assert not project.names(".snakemake/incomplete/*")
     assert "Traceback" not in project.read("output.txt")
+
+
+def test_scripts_do_not_outlive_a_dead_fork_server(project, processes_in):
+    project.write(
+        Snakefile="""
+            rule all:
+                input: "0.out", "1.out"
+            rule work:
+                output: "{n}.out"
+                priority: lambda w: -int(w.n)
+                script: "work.py"
+        """,
+        work_py="""
+            import os, time
+            open(snakemake.output[0], "w").close()
+            if snakemake.wildcards.n == "1":
+                os.kill(os.getppid(), 9)
+                os._exit(1)
+            time.sleep(1000)
+        """,
+    )
+    project.run(check=False)
+    wait_until(lambda: not processes_in(), 5)
+    assert not project.names("*.out")
+    assert not project.names(".snakemake/incomplete/*")
