@@ -199,8 +199,11 @@ def end_child_processes(grace=1.0):
 def scheduler_resting(workflow):
     """Return a context in which the scheduler does not work on finished jobs. No job must be reported in it.
 
-    Both threads compute, and make some fifty system calls for a job. At work at the same time they would pass the
-    interpreter lock to and fro at each of these, which costs a tenth of their time. Nothing depends on this.
+    What prepares and marks a job must not run while Snakemake postprocesses others, or builds anew what hangs on a
+    checkpoint: both work on the same DAG and its records.
+
+    It is faster, too: both threads compute, and make some fifty system calls for a job. At work at the same time they
+    would pass the interpreter lock to and fro at each of these, which costs a tenth of their time.
     """
     if workflow.remote_execution_settings.immediate_submit:
         return contextlib.nullcontext()  # here, to submit a job is to report it

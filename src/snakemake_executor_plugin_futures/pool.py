@@ -25,8 +25,8 @@ from . import worker
 class Task:
     """A script to run with one job's `snakemake` object (pickled, without config).
 
-    `limit` is in seconds, None for none; `fresh` asks for a worker that has run nothing yet; `seconds` is how long it is
-    likely to take.
+    `limit` is in seconds, None for none; `fresh` asks for a worker that has run nothing yet; `seconds` is how long the
+    script is likely to take.
     """
 
     job: object
