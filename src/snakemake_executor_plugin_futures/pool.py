@@ -284,6 +284,7 @@ class ProcessPool(Pool):
                 process.connection.close()
             elif self._server.has_died():  # else it ends them
                 worker.signal_group(process.pid, signal.SIGKILL)
+        self._workers.clear()
         self._server.close(at_once)
 
     def _fork(self):

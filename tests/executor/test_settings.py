@@ -164,6 +164,7 @@ def test_snakemakes_private_interfaces_are_as_expected():
         assert name in inspect.getsource(PythonScript.get_preamble) + inspect.getsource(PythonScript.generate_preamble)
     for name in ("report_job_success", "report_job_error", "run_job"):
         assert hasattr(local.Executor, name)
+    assert "self.pool = concurrent.futures.ThreadPoolExecutor(" in inspect.getsource(local.Executor.__post_init__)
     assert callable(internals.print_exception)
 
 
