@@ -177,8 +177,10 @@ class BuiltinExecutor(LocalExecutor):
         self._cancelled = True
         end = threading.Thread(target=self.pool.shutdown)
         end.start()
-        while end.join(0.1) or end.is_alive():
+        end.join(0.1)
+        while end.is_alive():
             end_child_processes()
+            end.join(0.1)
 
 
 def end_child_processes(grace=1.0):
