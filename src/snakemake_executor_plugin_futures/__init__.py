@@ -373,6 +373,8 @@ class Executor(RealExecutor):
         except Exception as error:
             if not self._closed:
                 self._broken = True
+                if isinstance(error, ConnectionError):  # no more workers, and nothing that a traceback would explain
+                    error = WorkflowError(str(error))
                 self.workflow.scheduler.executor_error_callback(error)
 
     def _accept(self, job):

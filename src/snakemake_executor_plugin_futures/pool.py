@@ -4,6 +4,7 @@ Both are used from one thread, but for `wake`. A pool does not count cores: whoe
 are free.
 """
 
+import contextlib
 import math
 import os
 import pickle
@@ -82,8 +83,14 @@ class Worker:
         self.seconds = sum([task.seconds for task in self.tasks])
 
 
+SERVER_DIED = "the server that worker processes are forked from has died: run again"
+
+
 class ForkServer:
-    """The process that all workers are forked from. It starts in the background, and so costs no waiting."""
+    """The process that all workers are forked from. It starts in the background, and so costs no waiting.
+
+    `fork`, `retire` and `end` raise ConnectionError if it has died.
+    """
 
     def __init__(self, modules=()):
         self._control, theirs = socket.socketpair()
@@ -102,20 +109,20 @@ class ForkServer:
         theirs.close()
 
     def fork(self):
-        """Start a worker. Raises ConnectionError if the server is gone."""
+        """Start a worker."""
         ours, theirs = socket.socketpair()
         with theirs:
-            socket.send_fds(self._control, [worker.REQUEST.pack(worker.FORK, 0, 0)], [theirs.fileno()])
+            self._ask(worker.FORK, descriptors=[theirs.fileno()])
             pid = self._answer()
         return Worker(pid, Connection(ours.detach()))
 
     def retire(self, process):
         """Let a worker end by itself, now that its connection is closed."""
-        self._control.sendall(worker.REQUEST.pack(worker.RETIRE, process.pid, 0))
+        self._ask(worker.RETIRE, process.pid)
 
     def end(self, process, number=0):
         """End a worker and its child processes, after a signal if a number is given; return its exit code."""
-        self._control.sendall(worker.REQUEST.pack(worker.END, process.pid, number))
+        self._ask(worker.END, process.pid, number)
         return self._answer()
 
     def has_died(self):
@@ -123,20 +130,27 @@ class ForkServer:
 
     def close(self, at_once=False):
         """End the server and all workers; at once: whatever they are doing."""
-        try:
-            if not at_once:
-                self._control.sendall(worker.REQUEST.pack(worker.QUIT, 0, 0))
-        except OSError:
-            pass  # it is gone already
+        if not at_once:
+            with contextlib.suppress(ConnectionError):
+                self._ask(worker.QUIT)
         self._control.close()
         self._process.wait()
+
+    def _ask(self, what, pid=0, number=0, descriptors=()):
+        try:
+            socket.send_fds(self._control, [worker.REQUEST.pack(what, pid, number)], descriptors)
+        except OSError as error:
+            raise ConnectionError(SERVER_DIED) from error
 
     def _answer(self):
         answer = b""
         while len(answer) < worker.ANSWER.size:
-            part = self._control.recv(worker.ANSWER.size - len(answer))
+            try:
+                part = self._control.recv(worker.ANSWER.size - len(answer))
+            except OSError as error:
+                raise ConnectionError(SERVER_DIED) from error
             if not part:
-                raise ConnectionError("the server that worker processes are forked from has died")
+                raise ConnectionError(SERVER_DIED)
             answer += part
         return worker.ANSWER.unpack(answer)[0]
 

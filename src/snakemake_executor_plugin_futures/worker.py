@@ -28,7 +28,7 @@ import warnings
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-GRACE = 1.0  # seconds that an interrupted process gets to clean up after itself
+GRACE = 3.0  # seconds that an interrupted process gets to clean up after itself
 
 # ---------------------------------------------------------------------------------------------------------------------
 # A script
@@ -495,8 +495,8 @@ def main(descriptor, modules):
             importlib.import_module(module)
         except Exception:
             traceback.print_exc()
-    connection = serve(control)
     try:
+        connection = serve(control)
         work(connection)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the interpreter would print a traceback at its end
     except KeyboardInterrupt:

@@ -1,5 +1,6 @@
 """Real Snakemake runs of tiny workflows."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -43,7 +44,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=600,
         )
         if check is not None:
             assert (result.returncode == 0) == check, result.stdout
@@ -71,7 +72,7 @@ def project(tmp_path):
     return Project(tmp_path)
 
 
-def wait_until(condition, seconds=60):
+def wait_until(condition, seconds=120):
     """Wait for something to come true."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
@@ -96,7 +97,8 @@ def processes_in(tmp_path):
 
     yield processes
     for process in processes():
-        process.kill()
+        with contextlib.suppress(psutil.Error):
+            process.kill()
 
 
 def interrupt(process):

@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from tests.executor.conftest import wait_until
+
 ALL = """
     NAMES = ["good1", "bad", "good2"]
     rule all:
@@ -92,7 +94,7 @@ def test_runtime_is_a_limit(project, processes_in):
     output = project.run("--keep-going", check=False)
     assert "killed: exceeded its time limit (runtime) of 1 min" in output
     assert project.names("*.out") == ["good1.out", "good2.out"]
-    assert not processes_in()
+    wait_until(lambda: not processes_in())
 
 
 def test_without_keep_going_nothing_else_is_started(project):
@@ -121,7 +123,7 @@ def test_without_keep_going_nothing_else_is_started(project):
     assert re.search(r"Not started, as another job has failed: \d+ jobs", output)
     assert "Exiting because a job execution failed" in output
     old = [name for name in project.names("*.out") if project.read(name) == "old"]
-    assert len(old) > 20
+    assert len(old) > 10
     assert len(project.names("*.out")) == 29
 
 
@@ -320,7 +322,7 @@ def test_too_few_files_may_be_open(project, cores):
     told = None
     for limit in (12, 26, 160):
         shell = ["bash", "-c", f'ulimit -n {limit}; exec "$@"', "-", *project.command(cores=cores)]
-        done = subprocess.run(shell, cwd=project.directory, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(shell, cwd=project.directory, capture_output=True, text=True, timeout=600)
         told = re.search(r"Only ([0-9]+) files may be open at once, and [0-9]+ cores need ([0-9]+)", done.stderr)
         assert (done.returncode == 0) == (told is None), done.stderr
         assert "Traceback" not in done.stderr
@@ -333,6 +335,6 @@ def test_too_few_files_may_be_open(project, cores):
 def test_a_low_limit_of_open_files_is_raised_where_that_is_allowed(project):
     project.write(Snakefile=MANY, work_py="open(snakemake.output[0], 'w').close()")
     shell = ["bash", "-c", 'ulimit -Sn 20; exec "$@"', "-", *project.command(cores=40)]
-    done = subprocess.run(shell, cwd=project.directory, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(shell, cwd=project.directory, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert len(project.names("out/*")) == 40

@@ -167,7 +167,7 @@ def test_other_resources_are_respected(project):
                 resources: mem_mb=400
                 script: "work.py"
         """,
-        work_py=STAMP.replace("SECONDS", "0.02"),
+        work_py=STAMP.replace("SECONDS", "0.2"),
     )
     project.run("--resources", "mem_mb=1000", cores=4)
     assert most_cores(project) == 2
