@@ -16,6 +16,11 @@ from scripts.settings import load_validator, read_settings
 from tests.conftest import REPOSITORY
 
 
+@pytest.fixture
+def shop(warm_shop):
+    return warm_shop
+
+
 def history(shop, **config) -> History:
     """What is known of the shop, for settings of its own."""
     settings = read_settings(config, load_validator(str(REPOSITORY)))

@@ -14,6 +14,11 @@ from scripts.manifest import srcset
 ODD = ["a b.jpg", "50% #1?.jpg", "<script>'\"&.jpg", "{x}.jpg", "two\nlines.jpg", os.fsdecode(b"caf\xe9.jpg"), "ü,.jpg"]
 
 
+@pytest.fixture
+def shop(warm_shop):
+    return warm_shop
+
+
 def manifest(shop) -> dict[str, dict]:
     """The JSON file: source to what is told of it."""
     return {entry["source"]: entry for entry in json.loads((shop.folder / "manifest/manifest.json").read_text())}

@@ -17,6 +17,11 @@ THUMBNAILS = {"thumb/a.jpg", "thumb/b.jpg", "thumb/sub/c.jpg"}
 LONG_AGO = 946_684_800  # 1 January 2000, seconds since the epoch
 
 
+@pytest.fixture
+def shop(warm_shop):
+    return warm_shop
+
+
 def bytes_of(folder: Path) -> dict[str, bytes]:
     """The content of each file below `folder`."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
