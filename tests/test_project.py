@@ -22,6 +22,7 @@ SETTINGS_TABLE = README.split("\n## Settings\n")[1].split("\n## ")[0]
 
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+PLUGINS = [tomllib.loads(path.read_text())["project"] for path in sorted(REPOSITORY.glob("plugins/*/pyproject.toml"))]
 TESTED = read_versions((REPOSITORY / "envs/tested.txt").read_text())
 
 
@@ -30,9 +31,12 @@ def test_the_conda_environment_has_the_tested_versions():
     assert environment == [f"python {PROJECT['requires-python']}", f"pillow ={TESTED['pillow']}"]
 
 
-@pytest.mark.parametrize(
-    "requirement", sorted({*PROJECT["dependencies"], *chain(*PROJECT["optional-dependencies"].values())})
-)
+def requirements(project) -> set[str]:
+    """Return what a project requires, its extras included."""
+    return {*project["dependencies"], *chain(*project["optional-dependencies"].values())}
+
+
+@pytest.mark.parametrize("requirement", sorted(set().union(*map(requirements, [PROJECT, *PLUGINS]))))
 def test_what_is_allowed_begins_with_the_tested_version_and_has_an_end(requirement):
     name, tested, _ = re.fullmatch(r"([\w-]+)(?:\[\w+\])?>=([\d.]+),<([\d.]+)", requirement).groups()
     assert TESTED[normal(name)] == tested
@@ -45,7 +49,7 @@ def test_every_extra_is_tried_in_its_newest_versions():
 def test_all_that_installs_thumbmill_for_good_takes_the_tested_versions():
     commands = README.split("```sh\n")[1].split("\n```")[0].splitlines()
     assert [command.split(" && ")[0] for command in commands] == [
-        "pip install -c envs/tested.txt .",
+        "pip install -c envs/tested.txt . ./plugins/*",
         "pip install -c envs/tested.txt '.[test]'",
     ]
     for file in (".ci/run", "Containerfile"):

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-FUTURES = ["--executor", "futures", "--scheduler", "allready"]
+FUTURES = ["--executor", "futures", "--scheduler", "eager"]
 BUILT_IN = ["--executor", "local", "--scheduler", "greedy"]
 
 

@@ -157,36 +157,6 @@ def test_no_job_is_sent_behind_a_long_one(project):
     assert project.read("long") == "40\n"
 
 
-def test_other_resources_are_respected(project):
-    project.write(
-        Snakefile="""
-            rule all:
-                input: expand("{n}.out", n=range(12))
-            rule work:
-                output: "{n}.out"
-                resources: mem_mb=400
-                script: "work.py"
-        """,
-        work_py=STAMP.replace("SECONDS", "0.2"),
-    )
-    project.run("--resources", "mem_mb=1000", cores=4)
-    assert most_cores(project) == 2
-
-
-def test_scheduler_respects_cores_with_other_executors(project):
-    project.write(
-        Snakefile="""
-            rule all:
-                input: expand("{n}.out", n=range(8))
-            rule work:
-                output: "{n}.out"
-                shell: "echo start 1 {wildcards.n} 0 >> events.txt; sleep 0.1; echo end 1 {wildcards.n} 0 >> events.txt; touch {output}"
-        """,
-    )
-    project.run(executor=["--executor", "local", "--scheduler", "allready"], cores=2)
-    assert most_cores(project) == 2
-
-
 def test_works_with_other_schedulers(project):
     project.write(
         Snakefile="rule all:\n    input: expand('{n}.out', n=range(9))\nrule a:\n    output: '{n}.out'\n    script: 'a.py'\n",

@@ -44,15 +44,19 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def plugins() -> list[str]:
+    """Return the folders of the plugins, each a distribution of its own."""
+    return sorted(str(folder) for folder in REPOSITORY.glob("plugins/*"))
+
+
 def newest_versions(extras: tuple[str, ...]) -> dict[str, str]:
-    """What pip would install today, thumbmill's own version left out. Raises subprocess.CalledProcessError."""
+    """What pip would install today, thumbmill and its plugins left out. Raises subprocess.CalledProcessError."""
     command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet", "--report", "-"]
     done = subprocess.run(
-        [*command, f".[{','.join(extras)}]"], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True
+        [*command, f".[{','.join(extras)}]", *plugins()], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True
     )
-    packages = [entry["metadata"] for entry in json.loads(done.stdout)["install"]]
-    versions = {normal(package["name"]): package["version"] for package in packages}
-    del versions["thumbmill"]
+    entries = [entry for entry in json.loads(done.stdout)["install"] if "dir_info" not in entry["download_info"]]
+    versions = {normal(entry["metadata"]["name"]): entry["metadata"]["version"] for entry in entries}
     return dict(sorted(versions.items()))
 
 
@@ -76,7 +80,7 @@ def run_tests() -> int:
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         python = str(Path(folder, "bin/python"))
-        subprocess.run([python, "-m", "pip", "install", "--quiet", ".[test]"], cwd=REPOSITORY, check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", ".[test]", *plugins()], cwd=REPOSITORY, check=True)
         return subprocess.run([python, "-m", "pytest", "-q", *TESTS], cwd=REPOSITORY).returncode
 
 
