@@ -20,6 +20,7 @@ rule all:
     input: expand("{{n}}.txt", n=range({JOBS}))
 rule one:
     output: "{{n}}.txt"
+    priority: lambda wildcards: -int(wildcards.n)
     shell: "sleep 0.5; test {{wildcards.n}} != 3 -a {{wildcards.n}} != 4; touch {{output}}"
 """
 
@@ -66,7 +67,7 @@ def snakemake(*arguments: str) -> list[str]:
 
 @pytest.fixture
 def workflow(tmp_path):
-    """Twelve jobs of half a second, of which two fail."""
+    """Twelve jobs of half a second, two of which fail early."""
     (tmp_path / "Snakefile").write_text(WORKFLOW)
     return tmp_path
 
