@@ -5,10 +5,8 @@ import io
 import json
 import logging
 import re
-import subprocess
 import sys
 from collections import Counter
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from urllib.parse import unquote
 from urllib.request import Request, urlopen
@@ -20,7 +18,6 @@ from PIL import Image
 from scripts import object_storage
 from scripts.catalogue import Catalogue, Picture
 from scripts.settings import SettingsError, plain_folder
-from snakemake_storage_plugin_s3listed import Bucket, StorageProvider
 from tests.conftest import REPOSITORY, Run, Shop
 
 KEY, SECRET = "AKIATHUMBMILL", "a-secret-that-nobody-may-see"
@@ -67,48 +64,6 @@ def test_a_bucket_or_a_part_of_it_is_a_folder(folder):
 def test_what_is_no_place_in_a_store_is_refused_by_name(folder):
     with pytest.raises(SettingsError, match=f"^source is '{re.escape(folder)}': must be "):
         plain_folder("source", folder)
-
-
-class FakeClient:
-    """A store with these keys, which counts how often it is asked."""
-
-    def __init__(self, keys):
-        self.keys = sorted(keys, key=str.encode)
-        self.asked = 0
-
-    def list_objects_v2(self, Bucket, StartAfter, MaxKeys):
-        self.asked += 1
-        after = [key for key in self.keys if key.encode() > StartAfter.encode()]
-        date = datetime(2026, 1, 1, tzinfo=UTC)
-        contents = [{"Key": key, "LastModified": date, "Size": len(key)} for key in after[:MaxKeys]]
-        return {"Contents": contents, "IsTruncated": len(after) > MaxKeys}
-
-
-def test_a_thousand_objects_are_asked_about_at_once():
-    keys = [f"p/{number:05}.jpg" for number in range(5000)]
-    client = FakeClient(keys)
-    bucket = Bucket(client, "shop")
-
-    assert all(bucket.find(key).size == len(key) for key in keys)
-    assert bucket.find("p/00003.png") is None and bucket.find("q") is None
-    assert client.asked <= 6
-
-
-def test_what_is_asked_in_any_order_is_answered_as_the_store_would():
-    keys = [f"{number * 7919 % 10007:x}" for number in range(4000)]
-    bucket = Bucket(FakeClient(keys), "shop")
-    there = set(keys)
-    for number in range(0, 10007, 3):
-        key = f"{number * 31 % 10007:x}"
-        assert (bucket.find(key) is not None) == (key in there), key
-
-
-def test_the_plugin_costs_nothing_where_there_is_no_store(tmp_path):
-    # Snakemake imports it at each start.
-    code = "import sys, snakemake_storage_plugin_s3listed; print([name for name in sys.modules if 'boto' in name])"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
-    assert told.stdout == "[]\n", told
-    assert not StorageProvider.is_valid_query("s3://shop/a.jpg")  # so that it takes nothing from another plugin
 
 
 def test_what_is_missing_is_named_with_the_command_that_installs_it(monkeypatch):
