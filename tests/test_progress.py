@@ -72,8 +72,8 @@ def workflow(tmp_path):
 
 
 def command(*arguments: str) -> list[str]:
-    fixed = "--executor futures --scheduler allready --max-jobs-per-timespan 1000000/0s --latency-wait 0 --keep-going"
-    logger = "--logger progress --logger-progress-rules one --futures-quiet-jobs --futures-progress-seconds 0.1"
+    fixed = "--executor pool --scheduler allready --max-jobs-per-timespan 1000000/0s --latency-wait 0 --keep-going"
+    logger = "--logger progress --logger-progress-rules one --pool-quiet-jobs --pool-progress-seconds 0.1"
     return [sys.executable, "-m", "snakemake", "--cores", "2", *fixed.split(), *logger.split(), *arguments]
 
 

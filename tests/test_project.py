@@ -45,8 +45,8 @@ def test_every_extra_is_tried_in_its_newest_versions():
 def test_all_that_installs_thumbmill_for_good_takes_the_tested_versions():
     commands = README.split("```sh\n")[1].split("\n```")[0].splitlines()
     assert [command.split(" && ")[0] for command in commands] == [
-        "pip install -c envs/tested.txt .",
-        "pip install -c envs/tested.txt '.[test]'",
+        "pip install -c envs/tested.txt . ./plugins/*",
+        "pip install -c envs/tested.txt '.[test]' ./plugins/*",
     ]
     for file in (".ci/run", "Containerfile"):
         installed = re.findall(r"pip install .*", (REPOSITORY / file).read_text())

@@ -22,8 +22,10 @@ EXTRAS = (
     *("heif", "quality", "bench", "blurhash", "browser", "test"),
     *("slurm", "cluster-generic", "kubernetes", "s3", "test-s3"),
 )
+PLUGINS = sorted(path.name for path in (REPOSITORY / "plugins").iterdir())
+POOL = "plugins/snakemake-executor-plugin-pool"
 TESTS = (
-    *("tests/executor/test_settings.py", "tests/executor/test_meaning.py", "tests/executor/test_pool.py"),
+    *(f"{POOL}/tests/{name}" for name in ("test_internals.py", "test_builtin_parity.py", "test_pool.py")),
     *("tests/test_project.py", "tests/test_workflow.py", "tests/test_thumbnail.py"),
 )
 
@@ -48,12 +50,15 @@ def newest_versions(extras: tuple[str, ...]) -> dict[str, str]:
     """What pip would install today, thumbmill's own version left out. Raises subprocess.CalledProcessError."""
     command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet", "--report", "-"]
     done = subprocess.run(
-        [*command, f".[{','.join(extras)}]"], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True
+        [*command, f".[{','.join(extras)}]", *(f"./plugins/{name}" for name in PLUGINS)],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
     packages = [entry["metadata"] for entry in json.loads(done.stdout)["install"]]
     versions = {normal(package["name"]): package["version"] for package in packages}
-    del versions["thumbmill"]
-    return dict(sorted(versions.items()))
+    return {name: versions[name] for name in sorted(versions) if name not in ("thumbmill", *PLUGINS)}
 
 
 def differences(tested: Mapping[str, str], newest: Mapping[str, str]) -> list[str]:
@@ -76,7 +81,11 @@ def run_tests() -> int:
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         python = str(Path(folder, "bin/python"))
-        subprocess.run([python, "-m", "pip", "install", "--quiet", ".[test]"], cwd=REPOSITORY, check=True)
+        subprocess.run(
+            [python, "-m", "pip", "install", "--quiet", ".[test]", *(f"./plugins/{name}" for name in PLUGINS)],
+            cwd=REPOSITORY,
+            check=True,
+        )
         return subprocess.run([python, "-m", "pytest", "-q", *TESTS], cwd=REPOSITORY).returncode
 
 
