@@ -261,7 +261,7 @@ def test_a_job_whose_folder_cannot_be_made_fails_alone_and_without_a_traceback(p
 
 
 @pytest.mark.parametrize(
-    ("cores", "limit", "enough"), [(2, 12, False), (2, 26, True), (100, 26, False), (100, 160, True)]
+    ("cores", "limit", "enough"), [(2, 12, False), (2, 26, True), (60, 26, False), (60, 120, True)]
 )
 def test_a_hard_limit_of_open_files_is_checked_at_the_start(project, cores, limit, enough):
     project.write_jobs(40, "open(snakemake.output[0], 'w').close()")
@@ -280,5 +280,5 @@ def test_a_hard_limit_of_open_files_is_checked_at_the_start(project, cores, limi
 def test_a_soft_limit_of_open_files_is_raised_but_not_for_scripts(project):
     limit = "__import__('resource').getrlimit(__import__('resource').RLIMIT_NOFILE)[0]"
     project.write_jobs(40, f"open(snakemake.output[0], 'w').write(str({limit}))")
-    project.run(cores=40, open_files=(20, 1000))
+    project.run(cores=25, open_files=(20, 1000))
     assert [project.read(name) for name in project.names("*.out")] == ["20"] * 40

@@ -28,8 +28,10 @@ How a job flows through this package:
     +-----------------+                             | (preloads)  |           +--------+
                                                     +-------------+
 
-The fork server starts when Snakemake constructs the executor: after it has built the DAG, but before it selects the
-first jobs and prepares them, which takes about as long as the server needs to start (0.1 s).
+The fork server starts when Snakemake constructs the executor, which is after it has built the DAG. It needs 0.1 s, and
+longer to preload modules. Snakemake takes as long to select 1,000 jobs, so that no job waits for it; with ten jobs the
+first one does. The only earlier moment at which Snakemake calls a plugin is the construction of the settings, and that
+also happens in runs that start no job at all.
 """
 
 import contextlib
@@ -80,7 +82,7 @@ class Executor(RealExecutor):
             self.workflow, self._settings, self.cores, self._pool, self._builtin, self._reporter
         )
         self._started = False
-        # The DAG is millions of objects that live to the end: the garbage collector need not go through them.
+        # A large DAG is millions of objects that live to the end: keep the garbage collector from going through them.
         gc.freeze()
 
     @property
