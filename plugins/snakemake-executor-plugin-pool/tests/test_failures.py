@@ -88,7 +88,7 @@ def test_runtime_is_a_limit(project):
     project.wait_for_no_processes()
 
 
-def test_without_keep_going_nothing_else_is_started(project):
+def test_without_keep_going_nothing_else_is_started(project, eager_scheduler):
     project.write_jobs(
         30,
         """
@@ -133,7 +133,7 @@ def test_retries_start_in_a_fresh_worker(project):
 
 
 def test_a_shell_command_is_tried_again_only_after_its_cores_are_free(project):
-    """Snakemake may hand out a job again as soon as it is reported, before whoever reports it goes on."""
+    """Snakemake may hand out a job again as soon as it is reported, before the reporting thread goes on."""
     project.write(
         Snakefile="""
             import time
@@ -174,7 +174,7 @@ def test_jobs_waiting_in_a_worker_that_dies_are_not_lost(project):
     assert output.count("worker died: exit status 1") == 10
 
 
-def test_jobs_prepared_in_vain_are_not_left_marked_as_incomplete(project):
+def test_jobs_prepared_in_vain_are_not_left_marked_as_incomplete(project, eager_scheduler):
     project.write_jobs(
         40,
         """

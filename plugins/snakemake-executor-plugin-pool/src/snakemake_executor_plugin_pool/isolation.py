@@ -122,7 +122,7 @@ class Isolation:
         return threading.active_count() == 1
 
     def register_exit_function(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        """Stand in for `atexit.register`."""
+        """Replace `atexit.register` while scripts run."""
         caller = sys._getframe(1).f_globals.get("__name__") or ""
         if caller == "__main__" or (caller not in self.modules and not self.is_shared(caller)):
             self.exit_functions.append((function, args, kwargs))
@@ -130,7 +130,7 @@ class Isolation:
         return self.register(function, *args, **kwargs)
 
     def unregister_exit_function(self, function: Callable[..., Any]) -> None:
-        """Stand in for `atexit.unregister`."""
+        """Replace `atexit.unregister` while scripts run."""
         self.exit_functions[:] = [entry for entry in self.exit_functions if entry[0] != function]
         self.unregister(function)
 

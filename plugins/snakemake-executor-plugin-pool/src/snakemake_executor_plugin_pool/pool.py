@@ -1,7 +1,7 @@
 """Pools that run scripts: worker processes that stay up, or threads.
 
-A pool is used from a single thread, except for `wake`. It does not count cores: whoever submits a task makes sure that
-they are free.
+A pool is used from a single thread, except for `wake`. It does not count cores: the dispatcher makes sure that they are
+free.
 """
 
 import math
