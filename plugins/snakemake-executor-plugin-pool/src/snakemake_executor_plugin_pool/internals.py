@@ -171,24 +171,14 @@ class BuiltinExecutor(LocalExecutor):
 
     A plugin cannot ask for the built-in executor, and it has no other hook for the end of a job. It does not report by
     itself here: Snakemake may hand out a failed job again as soon as it is reported, before its cores are known to be
-    free. Calling `report()` reports the job.
-
-    The built-in executor marks a job as incomplete after starting it, which works if the same thread removes the mark
-    at the end. Here another thread does, and a short job may have ended by then: its mark would stay. So it is set
-    before.
+    free. Calling `report()` reports the job. It has to be called on the thread that calls `run_job`, which marks the job
+    as incomplete only after starting it: reported earlier, a short job would keep its mark.
     """
 
     def __init__(self, workflow: Any, logger: Any, ended: Callable[[Any, bool, Callable[[], None]], None]) -> None:
         self._ended = ended
         self._cancelled = False
         super().__init__(workflow, logger)
-
-    def run_job(self, job: Any) -> None:
-        super().report_job_submission(SubmittedJobInfo(job))
-        super().run_job(job)
-
-    def report_job_submission(self, job_info: SubmittedJobInfo, register_job: bool = True) -> None:
-        pass  # done before the job was started
 
     def report_job_success(self, job_info: SubmittedJobInfo) -> None:
         # an interrupted command may claim success: bash sometimes does
