@@ -171,8 +171,8 @@ class BuiltinExecutor(LocalExecutor):
 
     A plugin cannot ask for the built-in executor, and it has no other hook for the end of a job. It does not report by
     itself here: Snakemake may hand out a failed job again as soon as it is reported, before its cores are known to be
-    free. Calling `report()` reports the job. It has to be called on the thread that calls `run_job`, which marks the job
-    as incomplete only after starting it: reported earlier, a short job would keep its mark.
+    free. Calling `report()` reports the job. Call it on the thread that calls `run_job`, which marks the job as
+    incomplete only after starting it: reported earlier, a short job would keep its mark.
     """
 
     def __init__(self, workflow: Any, logger: Any, ended: Callable[[Any, bool, Callable[[], None]], None]) -> None:
