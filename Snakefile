@@ -29,7 +29,7 @@ from scripts.shards import (
     open_catalogue,
     shard_command,
 )
-from scripts.snakemake_costs import as_input_function, remember_script_path
+from scripts.snakemake_costs import as_input_function, collect_garbage_less_often, remember_script_path
 from scripts.snakemake_run import all_cores, hold_to_cpu_quota
 from scripts.targets import every_failure, every_thumbnail, unless_refused
 from scripts.thumbnail import cannot_write
@@ -58,6 +58,7 @@ everything = input_objects(every_thumbnail(workflow, catalogue, history, shards)
 seconds = stopwatch(workflow.start_time.timestamp())
 atexit.register(report, workflow, catalogue, history, shards, running, os.getcwd(), seconds)
 remember_script_path(workflow)
+collect_garbage_less_often()
 
 
 # Before the first job.

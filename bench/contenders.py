@@ -167,7 +167,7 @@ OWN_LOOPS = {
 }
 WORKFLOWS = {
     "thumbmill": Contender("thumbmill", workflow()),
-    "thumbmill-threads": Contender("thumbmill --futures-kind thread", workflow("--futures-kind", "thread"), extra=True),
+    "thumbmill-threads": Contender("thumbmill --pool-kind thread", workflow("--pool-kind", "thread"), extra=True),
     "thumbmill-shards": Contender("thumbmill, shards of 5,000 with a core each", workflow(*SHARDS), extra=True),
     "stock": Contender("stock Snakemake, `script:`", workflow("--workflow-profile", "none", "--keep-going"), 1000),
 }

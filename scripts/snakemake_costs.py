@@ -4,6 +4,7 @@ Without these a run of 10,000 pictures takes a fifth longer; nothing else depend
 """
 
 import functools
+import gc
 import inspect
 from collections.abc import Callable
 
@@ -20,6 +21,15 @@ def as_input_function(method: Callable) -> Callable:
 
     function.__signature__ = inspect.signature(function)
     return function
+
+
+def collect_garbage_less_often() -> None:
+    """Raise the thresholds of Python's garbage collector.
+
+    A DAG is millions of objects that live until the end, and the collector would go through them over and over: up to a
+    sixth of the time to build it.
+    """
+    gc.set_threshold(20_000, 50, 100)
 
 
 def remember_script_path(workflow) -> None:

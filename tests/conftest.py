@@ -70,7 +70,7 @@ class Shop:
     def talkative_profile(self) -> Path:
         """The default profile, but that it prints the jobs, so that they can be counted."""
         profile = yaml.safe_load((self.workflow / "profiles/default/config.yaml").read_text())
-        del profile["futures-quiet-jobs"]
+        del profile["pool-quiet-jobs"]
         path = self.folder / ".profile" / "config.yaml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(yaml.safe_dump(profile))

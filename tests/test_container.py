@@ -87,7 +87,7 @@ def test_snakemake_takes_all_to_be_what_the_quota_allows_and_a_number_as_it_is(t
     counted = available_cpu_count()
     line = f"thumbmill: --cores 1, since a CPU quota allows 0.6 of {counted} cores\n"
     for cores, used in (("all", 1), (counted + 1, counted + 1)):
-        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--forceall", "--executor", "futures"]
+        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--forceall", "--executor", "pool"]
         done = subprocess.run(
             command,
             cwd=tmp_path,

@@ -123,7 +123,7 @@ def test_the_executor_replaces_a_process_that_was_refused_memory_for_a_picture_a
     """It goes by what a process cannot undo, and that must be the same after each other picture."""
     program = (
         "from scripts.thumbnail import *\n"
-        "from snakemake_executor_plugin_futures.worker import irrevocable_state\n"
+        "from snakemake_executor_plugin_pool.isolation import irrevocable_state\n"
         "before = irrevocable_state()\n"
         "for error in (PictureError('x'), MemoryShort('x')):\n"
         "    try:\n        with limited(60, 1_000):\n            raise error\n"

@@ -105,7 +105,7 @@ def test_on_any_number_of_cores(new_shop, expected, cores):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arguments", [["--workflow-profile", "none"], ["--futures-kind", "thread"]])
+@pytest.mark.parametrize("arguments", [["--workflow-profile", "none"], ["--pool-kind", "thread"]])
 def test_with_any_executor(new_shop, expected, arguments):
     assert made(new_shop(), *arguments) == expected
 

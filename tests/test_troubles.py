@@ -402,7 +402,7 @@ def test_few_files_may_be_open(small_shop, limit):
     first = with_limit(small_shop, f"-n {limit}")
     if first.code:
         assert limit < 32
-        assert re.search(r"\nOnly \d+ files may be open at once, and 2 cores need \d+: allow more \(", first.text)
+        assert re.search(r"\nOpen-file limit is \d+; --cores 2 needs \d+\. Raise it with ulimit -Hn", first.text)
         assert small_shop.files() == set()
         assert run(small_shop).code == 0
     assert all_is_right(small_shop)

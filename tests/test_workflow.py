@@ -346,7 +346,7 @@ def wait_until(condition, process) -> None:
 
 
 # After kill -9 a picture is redone if its end was not yet recorded: what a worker is at, what waits for it (8), and
-# what is being recorded, or waits for that (16 each, see src/snakemake_executor_plugin_futures).
+# what is being recorded, or waits for that (16 each, see plugins/snakemake-executor-plugin-pool).
 @pytest.mark.parametrize(
     ("stop", "redone_at_most"), [(signal.SIGINT, 0), (signal.SIGTERM, 0), (signal.SIGKILL, 9 + 2 * 16)]
 )

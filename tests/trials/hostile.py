@@ -322,7 +322,7 @@ def measure(path: Path, settings: dict) -> Cost:
         [*command, str(path), json.dumps(settings)], cwd=REPOSITORY, capture_output=True, text=True, errors="replace"
     )
     if done.returncode < 0:
-        from snakemake_executor_plugin_futures.pool import describe
+        from snakemake_executor_plugin_pool.pool import describe
 
         reason = f"worker died: {describe(done.returncode)}"
         assert DEATH.fullmatch(reason)

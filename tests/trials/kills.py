@@ -26,7 +26,7 @@ from tests.conftest import REPOSITORY, Shop
 
 KINDS = ("all processes", "Snakemake alone", "a worker", "the fork server")
 CORES = 2
-# What may be made again: what each worker is at, the eight that wait for it (--futures-prepare-ahead), and those that
+# What may be made again: what each worker is at, the eight that wait for it (--pool-prepare-ahead), and those that
 # have ended and are not yet recorded (REPORT_JOBS, and as many being recorded).
 IN_FLIGHT = CORES * (1 + 8) + 2 * 16
 PATIENCE = 300  # seconds until a run counts as one that hangs
@@ -229,7 +229,7 @@ def servers_of(snakemake: int) -> list[int]:
     with contextlib.suppress(psutil.NoSuchProcess):
         for child in psutil.Process(snakemake).children():
             with contextlib.suppress(psutil.NoSuchProcess):
-                if "snakemake_executor_plugin_futures.worker" in " ".join(child.cmdline()):
+                if "snakemake_executor_plugin_pool.fork_server" in " ".join(child.cmdline()):
                     found.append(child.pid)
     return found
 

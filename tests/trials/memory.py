@@ -238,7 +238,7 @@ def main() -> None:
         grown = []
         for name, title, options in (
             ("replaced", "workers replaced after 1,000 jobs (as by default)", []),
-            ("staying", "workers that stay (--futures-jobs-per-worker 0)", ["--futures-jobs-per-worker", "0"]),
+            ("staying", "workers that stay (--pool-jobs-per-worker 0)", ["--pool-jobs-per-worker", "0"]),
         ):
             run = watch(folder / name, folder / "many", *options)
             seen = stages(run.looks)

@@ -1,4 +1,4 @@
-"""All that this plugin needs of Snakemake and that its plugin interface does not offer, in one place.
+"""Everything that this plugin uses of Snakemake beyond its plugin interface, in one place.
 
 Each function says why. The tests fail when a Snakemake release changes one of them.
 """
@@ -9,7 +9,10 @@ import pickle
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
+from typing import Any
 
 import psutil
 from snakemake.common import get_snakemake_searchpaths
@@ -21,14 +24,40 @@ from snakemake.sourcecache import LocalSourceFile, infer_source_file
 from snakemake.utils import format as format_path
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
-from .pool import Task
-from .worker import Script
+from .script import Script
+from .tasks import Task
+
+PLAIN_TYPES = {type(None), bool, int, float, str, list, tuple, dict, set}
 
 
-def runs_plain_script(job):
-    """Tell whether a job does nothing but run a script with Snakemake's own Python.
+class ScriptLookup:
+    """Finds the script of a job, once for all jobs of a rule if they share it."""
 
-    The rule's attributes are not part of the interface, and no interface tells a script from a shell command.
+    def __init__(self) -> None:
+        self._plain: dict[str, bool] = {}  # rule name: whether its jobs are plain scripts
+        self._scripts: dict[str, Script | None] = {}  # rule name: its script, if all its jobs have the same
+
+    def find(self, job: Any) -> Script | None:
+        """Return the script of a job, or None if the job is anything but a plain Python script."""
+        if job.is_group() or job.resources.get("shell_exec") is not None:
+            return None
+        name = job.rule.name
+        if name not in self._plain:
+            self._plain[name] = runs_plain_script(job)
+        if not self._plain[name]:
+            return None
+        if name in self._scripts:
+            return self._scripts[name]
+        script = script_of(job)
+        if has_fixed_script(job.rule):
+            self._scripts[name] = script
+        return script
+
+
+def runs_plain_script(job: Any) -> bool:
+    """Return whether a job does nothing but run a script with Snakemake's own Python.
+
+    The rule's attributes are not part of the interface, which does not distinguish a script from a shell command.
     """
     rule, workflow = job.rule, job.rule.workflow
     methods = workflow.deployment_settings.deployment_method
@@ -43,15 +72,15 @@ def runs_plain_script(job):
     )
 
 
-def has_fixed_script(rule):
-    """Tell whether all jobs of a rule run the same script: its path has neither wildcards nor params in it."""
+def has_fixed_script(rule: Any) -> bool:
+    """Return whether all jobs of a rule run the same script: its path contains neither wildcards nor params."""
     return "{" not in str(rule.script)
 
 
-def script_of(job):
+def script_of(job: Any) -> Script | None:
     """Return a job's script, or None if it is not a Python script in a local file.
 
-    Follows `snakemake.script.script` and `PythonScript.get_preamble`, which read it anew for each job.
+    Follows `snakemake.script.script` and `PythonScript.get_preamble`, which would read it again for each job.
     """
     rule, sourcecache = job.rule, job.rule.workflow.sourcecache
     path = rule.script
@@ -63,28 +92,25 @@ def script_of(job):
     if not isinstance(source, LocalSourceFile) or not source.get_filename().endswith(".py"):
         return None
     cached = sourcecache.get_path(source)
-    own_path = (os.path.dirname(cached), script_directory(source))
+    directory = source.get_basedir().get_path_or_uri(secret_free=True)
+    own_path = (os.path.dirname(cached), directory)
     return Script(
         path=os.path.realpath(source.get_path_or_uri(secret_free=True)),
         source=cached,
-        directory=own_path[1],
+        directory=directory,
         # as for a script in an interpreter of its own: first the directory that Snakemake writes it to
         search_path=(os.path.abspath(".snakemake/scripts"), *sys.path[1:], *get_snakemake_searchpaths(), *own_path),
         own_path=own_path,
-        # the config that the rule's code sees: that of its module, where it comes from one
+        # the config that the rule's code sees: that of its module, if it comes from one
         config=pickle.dumps(rule.run_func.__globals__["config"]),
     )
 
 
-def script_directory(source):
-    return source.get_basedir().get_path_or_uri(secret_free=True)
-
-
-def snakemake_object(job, script):
+def snakemake_object(job: Any, script: Script) -> bytes:
     """Return the pickled `snakemake` object of a job, without config.
 
     `Snakemake.__init__` tries to import three data frame libraries each time, to convert params of their types. That is
-    dear where they are not installed (0.1 ms), and needless where all params are of built-in types.
+    costly when they are missing (0.1 ms), and unnecessary when all params are of built-in types.
     """
     params = job.params
     if all(type(value) in PLAIN_TYPES for value in params):
@@ -120,8 +146,8 @@ def snakemake_object(job, script):
     return pickle.dumps(snakemake, protocol=pickle.HIGHEST_PROTOCOL)
 
 
-def task(job, script, seconds):
-    """Return a job as a task for a pool; `seconds` is how long it is likely to take."""
+def make_task(job: Any, script: Script, seconds: float) -> Task:
+    """Return a job as a task for a pool; `seconds` is how long it is expected to take."""
     runtime = job.resources.get("runtime")
     return Task(
         job,
@@ -135,45 +161,34 @@ def task(job, script, seconds):
     )
 
 
-PLAIN_TYPES = {type(None), bool, int, float, str, list, tuple, dict, set}
-
-
-def print_exception(error, workflow):
+def print_exception(error: BaseException, workflow: Any) -> None:
     """Print an exception as Snakemake prints those of a job, with lines of the Snakefile instead of compiled ones."""
     _print_exception(error, workflow.linemaps)
 
 
 class BuiltinExecutor(LocalExecutor):
-    """The executor that is built into Snakemake, with `ended(job, well, report)` in place of `report()` at a job's end.
+    """The executor built into Snakemake, except that it calls `ended(job, succeeded, report)` at the end of a job.
 
-    A plugin cannot ask for it, and it has no other hook for the end of a job. It does not report by itself, as a job
-    that has failed may be handed out once more, at once, while its cores are not yet known to be free.
-
-    It marks a job as incomplete once it has started it, which is right if the same thread takes the mark away at the
-    end. Here that is another one, and a short job may have ended by then: its mark would stay. So it is set before.
+    A plugin cannot ask for the built-in executor, and it has no other hook for the end of a job. It does not report by
+    itself here: Snakemake may hand out a failed job again as soon as it is reported, before its cores are known to be
+    free. Calling `report()` reports the job. Call it on the thread that calls `run_job`, which marks the job as
+    incomplete only after starting it: reported earlier, a short job would keep its mark.
     """
 
-    def __init__(self, workflow, logger, ended):
+    def __init__(self, workflow: Any, logger: Any, ended: Callable[[Any, bool, Callable[[], None]], None]) -> None:
         self._ended = ended
         self._cancelled = False
         super().__init__(workflow, logger)
 
-    def run_job(self, job):
-        super().report_job_submission(SubmittedJobInfo(job))
-        super().run_job(job)
-
-    def report_job_submission(self, job_info, register_job=True):
-        pass  # done
-
-    def report_job_success(self, job_info):
-        # an interrupted command may say that it has ended well: bash does, at times
+    def report_job_success(self, job_info: SubmittedJobInfo) -> None:
+        # an interrupted command may claim success: bash sometimes does
         self._ended(job_info.job, not self._cancelled, partial(super().report_job_success, job_info))
 
-    def report_job_error(self, job_info, msg=None, **kwargs):
+    def report_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:
         self._ended(job_info.job, False, partial(super().report_job_error, job_info, msg, **kwargs))
 
-    def cancel(self):
-        """End what is running, and what is only just starting: its processes may not be there at the first look."""
+    def cancel(self) -> None:
+        """End what is running, and what is just starting: its processes may not be there at the first look."""
         self._cancelled = True
         end = threading.Thread(target=self.pool.shutdown)
         end.start()
@@ -183,10 +198,10 @@ class BuiltinExecutor(LocalExecutor):
             end.join(0.1)
 
 
-def end_child_processes(grace=1.0):
+def end_child_processes(grace: float = 1.0) -> None:
     """End the processes that the built-in executor has started: interrupt them, and kill what is left after `grace` s.
 
-    On Ctrl-C the terminal has told them already, but nobody does if Snakemake alone gets a SIGTERM.
+    On Ctrl-C the terminal has interrupted them already, but nobody has if only Snakemake gets a SIGTERM.
     """
     processes = psutil.Process().children(recursive=True)
     for process in processes:
@@ -198,35 +213,36 @@ def end_child_processes(grace=1.0):
             process.kill()
 
 
-def scheduler_resting(workflow):
-    """Return a context in which the scheduler does not work on finished jobs. No job must be reported in it.
+def scheduler_paused(workflow: Any) -> AbstractContextManager[Any]:
+    """Return a context in which the scheduler does not work on finished jobs. Never report a job inside it.
 
-    What prepares and marks a job must not run while Snakemake postprocesses others, or builds anew what hangs on a
-    checkpoint: both work on the same DAG and its records.
+    Jobs must not be prepared and marked while Snakemake postprocesses others, or rebuilds what depends on a checkpoint:
+    both work on the same DAG and its records.
 
-    It is faster, too: both threads compute, and make some fifty system calls for a job. At work at the same time they
-    would pass the interpreter lock to and fro at each of these, which costs a tenth of their time.
+    It is also faster: both threads compute, and make some fifty system calls per job. Working at the same time, they
+    would hand the interpreter lock back and forth at each of these, which takes a tenth of their time.
     """
     if workflow.remote_execution_settings.immediate_submit:
-        return contextlib.nullcontext()  # here, to submit a job is to report it
-    return workflow.scheduler._lock
+        return contextlib.nullcontext()  # in this mode, submitting a job reports it
+    lock: AbstractContextManager[Any] = workflow.scheduler._lock
+    return lock
 
 
-def report_successes(scheduler, jobs):
+def report_successes(scheduler: Any, jobs: list[Any]) -> None:
     """Report jobs as finished, all at once.
 
     `finish_callback` does it one by one, and makes the scheduler do a round for each. A round copies the set of all
-    jobs that were handed out: at 100,000 of them, a third of a millisecond a job.
+    jobs that were handed out: with 100,000 of them, a third of a millisecond per job.
     """
     with scheduler._lock:
         scheduler._tofinish.extend(jobs)
         scheduler._open_jobs.release()
 
 
-def take_over_progress(scheduler):
-    """Let the scheduler write nothing at the end of each job; tell whether it would have, but for that.
+def take_over_progress(scheduler: Any) -> bool:
+    """Stop the scheduler from writing at the end of each job; return whether it would have.
 
-    What it writes are two records for each job: no setting makes them fewer, but --quiet, which means none.
+    It writes two records per job. The only setting that avoids them is --quiet, which silences progress altogether.
     """
     written, scheduler.print_progress = scheduler.print_progress, False
-    return written
+    return bool(written)

@@ -1,4 +1,4 @@
-"""The pool of worker processes by itself."""
+"""The pool of worker processes by itself, without Snakemake."""
 
 import os
 import pickle
@@ -11,9 +11,11 @@ import psutil
 import pytest
 from snakemake.iocontainers import InputFiles, Log, OutputFiles, Params, ResourceList, Snakemake, Wildcards
 
-from snakemake_executor_plugin_futures import worker
-from snakemake_executor_plugin_futures.pool import ForkServer, ProcessPool, Task
-from snakemake_executor_plugin_futures.worker import Script
+from snakemake_executor_plugin_pool import fork_server
+from snakemake_executor_plugin_pool.fork_server import ForkServer
+from snakemake_executor_plugin_pool.pool import ProcessPool
+from snakemake_executor_plugin_pool.script import Script
+from snakemake_executor_plugin_pool.tasks import Task
 
 
 @pytest.fixture
@@ -46,7 +48,9 @@ def outcomes_of(pool, count):
     "code",
     [
         "while True: pass",
-        "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass",
+        pytest.param(
+            "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass", marks=pytest.mark.slow
+        ),
         "import subprocess\nsubprocess.run(['sleep', '1000'])",
         "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,)).start()",
     ],
@@ -78,7 +82,7 @@ def test_tasks_wait_in_the_worker_that_is_likely_to_be_free_first(pool, task):
     queued = [task("", seconds=0.2) for _ in range(3)]
     assert all(pool.queue(waiting, ahead=3) for waiting in queued)
     assert queued in [list(process.tasks)[1:] for process in pool._workers]
-    assert pool.soonest(1, ahead=4).seconds == pytest.approx(0.7)
+    assert pool.next_free_worker(1, ahead=4).seconds == pytest.approx(0.7)
 
 
 def test_a_script_is_sent_ahead_only_if_that_does_not_wait(pool, task):
@@ -94,7 +98,7 @@ def test_many_replaced_workers_leave_no_zombies(pool, task):
     for _ in range(20):
         pool.start(task(""))
         outcomes_of(pool, 1)
-    server = psutil.Process(pool._server._process.pid)
+    server = psutil.Process(pool._server.pid)
     deadline = time.monotonic() + 60
     while len(server.children()) >= 5 and time.monotonic() < deadline:  # each takes a moment to end
         time.sleep(0.5)
@@ -105,10 +109,10 @@ def test_many_replaced_workers_leave_no_zombies(pool, task):
 
 def test_a_worker_that_dies_at_once_fails_its_task_alone(pool, task, monkeypatch):
     def fork():
-        process = ForkServer.fork(pool._server)
-        os.kill(process.pid, 9)
-        assert process.connection.poll(60)  # its end has been closed
-        return process
+        pid, connection = ForkServer.fork(pool._server)
+        os.kill(pid, 9)
+        assert connection.poll(60)  # its end has been closed
+        return pid, connection
 
     monkeypatch.setattr(pool._server, "fork", fork)
     pool.start(task(""))
@@ -127,9 +131,9 @@ def test_when_snakemake_has_died_the_server_ends_all_workers(capfd):
     server = ForkServer()
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        socket.send_fds(server._control, [worker.REQUEST.pack(worker.FORK, 0, 0)], [theirs.fileno()])
+        socket.send_fds(server._control, [fork_server.REQUEST.pack(fork_server.FORK, 0, 0)], [theirs.fileno()])
         assert select.select([server._control], [], [], 60)[0]
-        (process,) = psutil.Process(server._process.pid).children()
+        (process,) = psutil.Process(server.pid).children()
         server._control.close()
         assert server._process.wait(60) == 0
         assert not process.is_running()
@@ -138,19 +142,21 @@ def test_when_snakemake_has_died_the_server_ends_all_workers(capfd):
 
 def test_a_worker_whose_snakemake_has_died_says_nothing(task, capfd):
     server, one = ForkServer(), task("pass")
-    process = server.fork()
-    process.connection.send_bytes(pickle.dumps((os.getcwd(), dict(os.environ))))
-    process.connection.send_bytes(pickle.dumps((0, one.script, one.payload, 1, None)))
-    process.connection.close()
+    _, connection = server.fork()
+    connection.send_bytes(pickle.dumps((os.getcwd(), dict(os.environ))))
+    connection.send_bytes(pickle.dumps((0, one.script, one.payload, 1, None)))
+    connection.close()
     server.close()
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_interrupted_while_it_ends_says_nothing(tmp_path, monkeypatch, capfd):
     (tmp_path / "slow_to_end.py").write_text("import atexit, time\natexit.register(time.sleep, 60)\n")
     monkeypatch.syspath_prepend(tmp_path)
     server = ForkServer(["slow_to_end"])
-    server.fork().connection.close()
+    _, connection = server.fork()
+    connection.close()
     time.sleep(0.5)
     server.close(at_once=True)
     assert capfd.readouterr().err == ""

@@ -1,4 +1,4 @@
-"""How many jobs run at once, which first, and what is done ahead of them."""
+"""How many jobs run at once, in which order, and what is prepared ahead."""
 
 import pytest
 
@@ -28,18 +28,8 @@ def most_cores(project):
 
 @pytest.mark.parametrize("kind", ["process", "thread"])
 def test_never_more_than_cores_and_wide_jobs_do_not_starve(project, kind):
-    project.write(
-        Snakefile="""
-            rule all:
-                input: expand("{n}.out", n=range(60))
-            rule work:
-                output: "{n}.out"
-                threads: lambda w: 2 if int(w.n) % 10 == 0 else 1
-                script: "work.py"
-        """,
-        work_py=STAMP.replace("SECONDS", "0.02"),
-    )
-    project.run("--futures-kind", kind, cores=3)
+    project.write_jobs(60, STAMP.replace("SECONDS", "0.02"), "threads: lambda w: 2 if int(w.n) % 10 == 0 else 1")
+    project.run("--pool-kind", kind, cores=3)
     assert most_cores(project) <= 3
     starts = [(threads, n) for event, threads, n, _ in events(project) if event == "start"]
     last_wide = max(place for place, (threads, _) in enumerate(starts) if threads == "2")
@@ -51,26 +41,26 @@ def test_shell_jobs_count(project):
     project.write(
         Snakefile="""
             rule all:
-                input: expand("{n}.out", n=range(10)), expand("{n}.sh", n=range(10))
+                input: expand("{n}.out", n=range(6)), expand("{n}.sh", n=range(6))
             rule work:
                 output: "{n}.out"
                 script: "work.py"
             rule shell:
                 output: "{n}.sh"
-                shell: "echo start 1 {wildcards.n} 0 >> events.txt; sleep 0.1; echo end 1 {wildcards.n} 0 >> events.txt; touch {output}"
+                shell: "echo start 1 {wildcards.n} 0 >> events.txt; sleep 0.05; echo end 1 {wildcards.n} 0 >> events.txt; touch {output}"
         """,
-        work_py=STAMP.replace("SECONDS", "0.1"),
+        work_py=STAMP.replace("SECONDS", "0.05"),
     )
     project.run(cores=2)
     assert most_cores(project) == 2
-    assert len(events(project)) == 40
+    assert len(events(project)) == 24
 
 
 def test_jobs_of_one_rule_that_are_not_all_python_count(project):
     project.write(
         Snakefile="""
             rule all:
-                input: expand("{n}.out", n=range(30))
+                input: expand("{n}.out", n=range(15))
             rule work:
                 output: "{n}.out"
                 params: language=lambda w: "sh" if int(w.n) % 5 == 4 else "py"
@@ -86,36 +76,21 @@ def test_jobs_of_one_rule_that_are_not_all_python_count(project):
     (project.directory / "work.sh").write_text(shell)
     project.run(cores=1)
     assert most_cores(project) == 1
-    assert len(events(project)) == 60
+    assert len(events(project)) == 30
 
 
 def test_priorities(project):
-    project.write(
-        Snakefile="""
-            rule all:
-                input: expand("{n}.out", n=range(30))
-            rule work:
-                output: "{n}.out"
-                priority: lambda w: int(w.n)
-                script: "work.py"
-        """,
-        work_py=STAMP.replace("SECONDS", "0"),
-    )
+    project.write_jobs(30, STAMP.replace("SECONDS", "0"), "priority: lambda w: int(w.n)")
     project.run(cores=1)
     assert [int(n) for event, _, n, _ in events(project) if event == "start"] == list(reversed(range(30)))
 
 
 @pytest.mark.parametrize(("seconds", "ahead"), [("0", 3), ("0.15", 3), ("0", 0)])
 def test_old_outputs_of_waiting_jobs_are_kept(project, seconds, ahead):
-    project.write(
-        Snakefile="""
-            rule all:
-                input: expand("{n}.out", n=range(40))
-            rule work:
-                output: "{n}.out"
-                script: "work.py"
-        """,
-        work_py=f"""
+    count = 40 if seconds == "0" else 12
+    project.write_jobs(
+        count,
+        f"""
             import glob, time
             time.sleep({seconds})
             with open("here.txt", "a") as file:
@@ -123,10 +98,10 @@ def test_old_outputs_of_waiting_jobs_are_kept(project, seconds, ahead):
             open(snakemake.output[0], "w").close()
         """,
     )
-    for n in range(40):
+    for n in range(count):
         (project.directory / f"{n}.out").touch()
-    project.run("--forceall", "--futures-prepare-ahead", str(ahead), cores=2)
-    missing = 40 - min(int(line) for line in project.read("here.txt").split())
+    project.run("--forceall", "--pool-prepare-ahead", str(ahead), cores=2)
+    missing = count - min(int(line) for line in project.read("here.txt").split())
     assert missing <= 2 * (1 + (ahead if seconds == "0" else 0))
 
 
@@ -157,36 +132,27 @@ def test_no_job_is_sent_behind_a_long_one(project):
     assert project.read("long") == "40\n"
 
 
+def test_other_resources_are_respected(project):
+    project.write_jobs(6, STAMP.replace("SECONDS", "0.15"), "resources: mem_mb=400")
+    project.run("--resources", "mem_mb=1000", cores=4)
+    assert most_cores(project) == 2
+
+
 def test_works_with_other_schedulers(project):
-    project.write(
-        Snakefile="rule all:\n    input: expand('{n}.out', n=range(9))\nrule a:\n    output: '{n}.out'\n    script: 'a.py'\n",
-        a_py="open(snakemake.output[0], 'w')",
-    )
-    project.run(executor=["--executor", "futures", "--scheduler", "greedy"])
+    project.write_jobs(9, "open(snakemake.output[0], 'w')")
+    project.run(scheduler="greedy")
 
 
-def test_one_round_for_all_ready_jobs(project):
-    project.write(
-        Snakefile="rule all:\n    input: expand('{n}.out', n=range(50))\nrule a:\n    output: '{n}.out'\n    script: 'a.py'\n",
-        a_py="open(snakemake.output[0], 'w')",
-    )
-    output = project.run(cores=2)
+def test_one_round_for_all_ready_jobs(project, eager_scheduler):
+    project.write_jobs(50, "open(snakemake.output[0], 'w')")
+    output = project.run(scheduler=eager_scheduler)
     assert "Execute 50 jobs..." in output
     assert output.count("Select jobs to execute...") == 2
 
 
 def test_workers_are_replaced_after_their_share(project):
-    project.write(
-        Snakefile="""
-            rule all:
-                input: expand("{n}.out", n=range(40))
-            rule work:
-                output: "{n}.out"
-                script: "work.py"
-        """,
-        work_py=STAMP.replace("SECONDS", "0"),
-    )
-    project.run("--futures-jobs-per-worker", "7", cores=1)
+    project.write_jobs(40, STAMP.replace("SECONDS", "0"))
+    project.run("--pool-jobs-per-worker", "7", cores=1)
     pids = [pid for event, _, _, pid in events(project) if event == "start"]
     assert len(set(pids)) == 6
     assert max(pids.count(pid) for pid in pids) == 7

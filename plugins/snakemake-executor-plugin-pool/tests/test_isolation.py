@@ -1,10 +1,10 @@
-"""Scripts that run in one worker one after another do not see each other."""
+"""Scripts that run one after another in the same worker do not see each other."""
 
 import ast
 
 import pytest
 
-MANY = """
+TWO_SCRIPTS = """
     rule all:
         input: "after.txt"
     rule before:
@@ -64,7 +64,6 @@ open(snakemake.output[0], "w").write(repr((os.getpid(), value)))
 """
 
 
-@pytest.mark.slow
 def test_state_is_new_for_each_job(project):
     snakefile = f"CASES = {list(range(len(CASES)))}\nrule all:\n    input: expand('{{n}}.after', n=CASES)\n"
     for name in ("one", "two"):
@@ -95,7 +94,7 @@ def test_state_is_new_for_each_job(project):
 
 def test_end_of_a_script_is_like_the_end_of_an_interpreter(project):
     project.write(
-        Snakefile=MANY,
+        Snakefile=TWO_SCRIPTS,
         before_py="""
             import atexit, sys, threading, time
             file = open("file.txt", "w")
@@ -122,7 +121,7 @@ def test_end_of_a_script_is_like_the_end_of_an_interpreter(project):
 
 def test_multiprocessing_and_pickling_of_own_classes(project):
     project.write(
-        Snakefile=MANY,
+        Snakefile=TWO_SCRIPTS,
         before_py="""
             import multiprocessing, pickle, subprocess
             class Own:
@@ -149,7 +148,7 @@ def test_multiprocessing_and_pickling_of_own_classes(project):
 
 def test_forked_child_ends_with_the_script(project):
     project.write(
-        Snakefile=MANY,
+        Snakefile=TWO_SCRIPTS,
         before_py="""
             import os
             with open("pids", "a") as file:
@@ -176,16 +175,16 @@ def test_forked_child_ends_with_the_script(project):
 )
 def test_worker_is_replaced_if_something_cannot_be_undone(project, code):
     pid = "import os; open(snakemake.output[0], 'w').write(str(os.getpid()))\n"
-    project.write(Snakefile=MANY, before_py=pid + code, after_py=pid)
+    project.write(Snakefile=TWO_SCRIPTS, before_py=pid + code, after_py=pid)
     project.run(cores=1)
     assert project.read("before.txt") != project.read("after.txt")
 
 
 def test_modules_of_the_installation_stay_imported(project):
     project.write(
-        Snakefile=MANY,
-        before_py="import colorsys, PIL.ImageMath; open(snakemake.output[0], 'w')",
-        after_py="import sys; open(snakemake.output[0], 'w').write(str({'colorsys', 'PIL.ImageMath'} <= set(sys.modules)))",
+        Snakefile=TWO_SCRIPTS,
+        before_py="import colorsys, psutil; open(snakemake.output[0], 'w')",
+        after_py="import sys; open(snakemake.output[0], 'w').write(str({'colorsys', 'psutil'} <= set(sys.modules)))",
     )
     project.run(cores=1)
     assert project.read("after.txt") == "True"

@@ -1,12 +1,9 @@
-"""Ctrl-C, SIGTERM and SIGKILL end the run at once, and leave nothing behind."""
+"""Ctrl-C, SIGTERM and SIGKILL end the run at once and leave nothing behind."""
 
 import contextlib
-import signal
 
 import psutil
 import pytest
-
-from tests.executor.conftest import interrupt, wait_until
 
 SNAKEFILE = """
     rule all:
@@ -49,11 +46,9 @@ HANG = """
 @pytest.fixture
 def running(project):
     project.write(Snakefile=SNAKEFILE, work_py=WORK, hang_py=HANG)
-    process = project.start(cores=3)
-    wait_until(lambda: len(project.names("[0-9]*.out")) > 10 and project.names("partial.tmp"))
-    yield process
-    if process.poll() is None:
-        process.kill()
+    run = project.start(cores=3)
+    project.wait_until(lambda: len(project.names("[0-9]*.out")) > 10 and project.names("partial.tmp"))
+    return run
 
 
 def command_lines(processes):
@@ -65,12 +60,12 @@ def command_lines(processes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stop", [interrupt, lambda process: process.send_signal(signal.SIGTERM)], ids=["INT", "TERM"])
-def test_stop_and_go_on(project, running, processes_in, stop):
-    stop(running)
-    assert running.wait(timeout=120) == 1
-    wait_until(lambda: not processes_in())
-    assert "Traceback" not in project.read("output.txt")
+@pytest.mark.parametrize("stop", ["interrupt", "terminate"])
+def test_stop_and_go_on(project, running, stop):
+    getattr(running, stop)()
+    assert running.wait() == 1
+    project.wait_for_no_processes()
+    assert "Traceback" not in running.output
     assert not project.names("partial.tmp")
     assert not project.names("hang.out")
     assert not project.names("shell.out")
@@ -87,29 +82,29 @@ def test_stop_and_go_on(project, running, processes_in, stop):
 
 
 @pytest.mark.slow
-def test_nothing_outlives_a_killed_snakemake(project, running, processes_in):
-    workers = [process for process in processes_in() if process.pid != running.pid]
+def test_nothing_outlives_a_killed_snakemake(project, running):
+    workers = [process for process in project.processes() if process.pid != running.pid]
     assert len(workers) >= 3
     running.kill()
     running.wait()
     # what the built-in executor has started lives on, as it does without this plugin
-    wait_until(lambda: all("sleep 1000" in line for line in command_lines(processes_in())))
-    assert not any("hang" in line for line in command_lines(processes_in()))
+    project.wait_until(lambda: all("sleep 1000" in line for line in command_lines(project.processes())))
+    assert not any("hang" in line for line in command_lines(project.processes()))
     assert not project.names("partial.tmp")
 
 
-def test_nothing_is_left_after_a_run(project, processes_in):
-    project.write(Snakefile="rule a:\n    output: 'a'\n    script: 'a.py'\n", a_py="open(snakemake.output[0], 'w')")
+def test_nothing_is_left_after_a_run(project):
+    project.write_jobs(1, "open(snakemake.output[0], 'w')")
     project.run()
-    wait_until(lambda: not processes_in())
+    project.wait_for_no_processes()
     project.run()  # nothing to do
-    wait_until(lambda: not processes_in())
+    project.wait_for_no_processes()
 
 
 @pytest.mark.parametrize("ended", ["well", "badly"])
 @pytest.mark.parametrize("kind", ["script: 'work.py'", "shell: 'echo half > {output}; test {wildcards.ended} = well'"])
 def test_a_job_that_ends_just_before_an_interruption(project, kind, ended):
-    """Snakemake has been told, but has not got to it yet."""
+    """It has been reported, but Snakemake has not got to it yet."""
     project.write(
         Snakefile=f"""
             import time
@@ -141,8 +136,8 @@ def test_a_job_that_ends_just_before_an_interruption(project, kind, ended):
     assert ("Nothing to be done" in project.run("-n", f"{ended}.out", check=None)) == (ended == "well")
 
 
-@pytest.mark.parametrize("late", [0, 1.5])
-def test_sigterm_ends_a_script_of_another_language(project, processes_in, late):
+@pytest.mark.parametrize("late", [0, 0.6])
+def test_sigterm_ends_a_script_of_another_language(project, late):
     """Also one whose process is only just starting, and that Snakemake's own executor runs."""
     project.write(
         Snakefile=f"""
@@ -161,10 +156,10 @@ def test_sigterm_ends_a_script_of_another_language(project, processes_in, late):
     )
     (project.directory / "hang.sh").write_text("echo half > ${snakemake_output[0]}; sleep 1000\n")
     running = project.start()
-    wait_until(lambda: project.names("begun" if late else "hang.out"))
-    running.send_signal(signal.SIGTERM)
-    assert running.wait(timeout=120) == 1
-    wait_until(lambda: not processes_in())
+    project.wait_until(lambda: project.names("begun" if late else "hang.out"))
+    running.terminate()
+    assert running.wait() == 1
+    project.wait_for_no_processes()
     assert not project.names("hang.out")
     assert not project.names(".snakemake/incomplete/*")
 
@@ -187,9 +182,9 @@ def test_no_command_starts_after_an_interruption(project):
         """
     )
     running = project.start(cores=3)
-    begun = wait_until(lambda: project.names("*.begun"))
-    running.send_signal(signal.SIGTERM)
-    assert running.wait(timeout=120) == 1
+    begun = project.wait_until(lambda: project.names("*.begun"))
+    running.terminate()
+    assert running.wait() == 1
     assert project.names("*.begun") == begun
 
 
@@ -197,7 +192,7 @@ def test_an_error_of_the_executor_leaves_nothing_half_done(project):
     """Scripts are ended, shell commands come to their end."""
     project.write(
         Snakefile="""
-            from snakemake_executor_plugin_futures.pool import ProcessPool
+            from snakemake_executor_plugin_pool.pool import ProcessPool
             wait = ProcessPool.wait
             def broken(self, timeout=None):
                 outcomes = wait(self, 0.1)
@@ -223,6 +218,7 @@ def test_an_error_of_the_executor_leaves_nothing_half_done(project):
     assert "Nothing to be done" in project.run("-n", "shell.out")
 
 
+@pytest.mark.slow
 def test_interrupted_twice_and_unable_to_clean_up_after_one_job(project):
     project.write(
         Snakefile="""
@@ -248,22 +244,23 @@ def test_interrupted_twice_and_unable_to_clean_up_after_one_job(project):
         """,
     )
     running = project.start()
-    wait_until(lambda: project.names("*.out") == ["0.out", "1.out"])
-    interrupt(running)
-    wait_until(lambda: "Terminating processes" in project.read("output.txt"))
-    interrupt(running)
-    running.send_signal(signal.SIGTERM)
-    assert running.wait(timeout=120) == 1
+    project.wait_until(lambda: project.names("*.out") == ["0.out", "1.out"])
+    running.interrupt()
+    project.wait_until(lambda: "Terminating processes" in running.output)
+    running.interrupt()
+    running.terminate()
+    assert running.wait() == 1
     assert project.names("*.out") == ["0.out"]
-    assert "cannot clean up" in project.read("output.txt")
+    assert "cannot clean up" in running.output
 
 
+@pytest.mark.slow
 def test_a_job_that_takes_long_to_prepare_is_not_marked_after_the_interruption(project):
     project.write(
         Snakefile="""
             import threading, time
             from snakemake.jobs import Job
-            from snakemake_executor_plugin_futures import Executor
+            from snakemake_executor_plugin_pool import Executor
             prepare, cancel, cancelled = Job.prepare, Executor.cancel, threading.Event()
             async def prepare_slowly(self):
                 open("begun", "w").close()
@@ -281,14 +278,14 @@ def test_a_job_that_takes_long_to_prepare_is_not_marked_after_the_interruption(p
         work_py="open(snakemake.output[0], 'w').close()",
     )
     running = project.start()
-    wait_until(lambda: project.names("begun"))
-    running.send_signal(signal.SIGTERM)
-    assert running.wait(timeout=120) == 1
+    project.wait_until(lambda: project.names("begun"))
+    running.terminate()
+    assert running.wait() == 1
     assert not project.names(".snakemake/incomplete/*")
-    assert "Traceback" not in project.read("output.txt")
+    assert "Traceback" not in running.output
 
 
-def test_scripts_do_not_outlive_a_dead_fork_server(project, processes_in):
+def test_scripts_do_not_outlive_a_dead_fork_server(project):
     project.write(
         Snakefile="""
             rule all:
@@ -310,6 +307,6 @@ def test_scripts_do_not_outlive_a_dead_fork_server(project, processes_in):
     output = project.run(check=False)
     assert "the server that worker processes are forked from has died" in output, output
     assert "Traceback" not in output
-    wait_until(lambda: not processes_in())
+    project.wait_for_no_processes()
     assert not project.names("*.out")
     assert not project.names(".snakemake/incomplete/*")

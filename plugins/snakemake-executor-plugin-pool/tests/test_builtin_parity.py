@@ -1,4 +1,4 @@
-"""The same workflow means the same with this executor as with the one that is built into Snakemake."""
+"""A workflow does the same with this executor as with the one built into Snakemake."""
 
 import json
 import os
@@ -6,8 +6,6 @@ import sys
 import textwrap
 
 import pytest
-
-from tests.executor.conftest import BUILT_IN, FUTURES
 
 DUMP = """
 import json, os, re, sys
@@ -65,7 +63,7 @@ def test_a_script_sees_the_same(project):
     project.write(Snakefile=SNAKEFILE, helper_py="NAME = 'workdir'")
     (project.directory / "in.txt").touch()
     (project.directory / "config.json").write_text(json.dumps({"sizes": {"a": 1}}))
-    project.run(executor=BUILT_IN)
+    project.run(executor="local")
     expected = json.loads(project.read("out/b.json"))
     project.run("--forceall")
     found = json.loads(project.read("out/b.json"))
@@ -149,7 +147,7 @@ def test_every_kind_of_job_has_the_same_outcome(project, tmp_path_factory):
     (project.directory / "env.yaml").write_text("dependencies: [nothing]")
     (project.directory / "other.smk").write_text("rule sub:\n    output: 'sub'\n    script: 'sub.py'\n")
     outcomes = []
-    for executor in (BUILT_IN, FUTURES):
+    for executor in ("local", "pool"):
         project.run(executor=executor)
         files = {name: project.read(name) for name in project.names("*") if (project.directory / name).is_file()}
         records = len(project.names(".snakemake/metadata/*"))
@@ -184,7 +182,7 @@ def test_chains_and_rule_all(project, kind):
         one_py="open(snakemake.output[0], 'w').write(snakemake.wildcards.n)",
         sum_py="open(snakemake.output[0], 'w').write(str(sum(int(open(name).read()) for name in snakemake.input)))",
     )
-    output = project.run("--futures-kind", kind)
+    output = project.run("--pool-kind", kind)
     assert project.read("sum.txt") == str(sum(int(f"{n}{n}") for n in range(20)))
     assert "42 of 42 steps (100%) done" in output
     assert "Nothing to be done" in project.run()
@@ -215,16 +213,16 @@ def test_a_job_that_ends_before_it_is_marked_as_started(project):
 
 
 def test_dry_run_and_touch(project):
-    project.write(Snakefile="rule a:\n    output: 'a'\n    script: 'a.py'\n", a_py="open(snakemake.output[0], 'w')")
+    project.write_jobs(1, "open(snakemake.output[0], 'w')")
     assert "This was a dry-run" in project.run("--dry-run")
-    assert not project.names("a")
+    assert not project.names("0.out")
     project.run()
     project.run("--touch")
 
 
 @pytest.fixture
-def stand_in_conda(project, monkeypatch):
-    """A command `conda` that knows one environment, the directory `env`, whose Python says where it comes from."""
+def stand_in_conda(project):
+    """An environment with a command `conda` that knows the environment `env`, whose Python says where it comes from."""
     for name, text in {
         "conda/bin/conda": f"""
             case "$*" in
@@ -242,10 +240,10 @@ def stand_in_conda(project, monkeypatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"#!/bin/bash\n{textwrap.dedent(text)}")
         path.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{project.directory}/conda/bin", prepend=os.pathsep)
+    return {"PATH": f"{project.directory}/conda/bin{os.pathsep}{os.environ['PATH']}"}
 
 
-@pytest.mark.parametrize("executor", [FUTURES, BUILT_IN])
+@pytest.mark.parametrize("executor", ["pool", "local"])
 def test_conda_counts_only_when_it_is_switched_on(project, stand_in_conda, executor):
     project.write(
         Snakefile="""
@@ -256,7 +254,7 @@ def test_conda_counts_only_when_it_is_switched_on(project, stand_in_conda, execu
         """,
         a_py="import os; open(snakemake.output[0], 'w').write(os.environ.get('ENVIRONMENT', 'none'))",
     )
-    project.run("--software-deployment-method", "conda", executor=executor)
+    project.run("--software-deployment-method", "conda", executor=executor, environment=stand_in_conda)
     assert project.read("a.txt") == "stand-in"
-    project.run("--forceall", executor=executor)
+    project.run("--forceall", executor=executor, environment=stand_in_conda)
     assert project.read("a.txt") == "none"

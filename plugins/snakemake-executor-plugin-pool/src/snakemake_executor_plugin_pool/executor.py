@@ -1,0 +1,164 @@
+"""The executor: the adapter between Snakemake and the dispatcher.
+
+How a job flows through this package:
+
+    Snakemake's main thread         dispatcher's thread                         other processes
+    +---------------------+
+    | scheduler           |
+    +---------------------+
+       |             ^
+       | run_jobs    | finished, failed (in batches)
+       v             |
+    +----------+     |   +--------------------------+
+    | Executor |     +---| Reporter                 |
+    +----------+         +--------------------------+
+       | submit                      ^
+       v                             |
+    +--------------------------------------+  start, queue (Task)   +-------------+
+    | Dispatcher                           | ---------------------> | ProcessPool |
+    |   JobQueue: by priority              |                        | or          |
+    |   free cores, seconds of each rule   | <--------------------- | ThreadPool  |
+    |   prepares: ScriptLookup, make_task  |     wait (Outcome)     +-------------+
+    +--------------------------------------+                          |         |
+       | anything but a plain Python script            fork, end: one |         | script and `snakemake` object,
+       v                                                    socket    |         | pickled: one socket per worker
+    +-----------------+                                               v         v
+    | BuiltinExecutor | --> one process per job     +-------------+  os.fork  +--------+
+    | (Snakemake's)   |                             | fork server | --------> | worker |
+    +-----------------+                             | (preloads)  |           +--------+
+                                                    +-------------+
+
+The fork server starts when Snakemake constructs the executor, which is after it has built the DAG. It needs 0.1 s, and
+longer to preload modules. Snakemake takes as long to select 1,000 jobs, so that no job waits for it; with ten jobs the
+first one does. The only earlier moment at which Snakemake calls a plugin is the construction of the settings, and that
+also happens in runs that start no job at all.
+"""
+
+import contextlib
+import gc
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+from snakemake_interface_executor_plugins.executors.real import RealExecutor
+from snakemake_interface_executor_plugins.settings import ExecMode
+
+from .settings import ExecutorSettings
+
+
+class Executor(RealExecutor):
+    """Queues the jobs that Snakemake hands out, and starts them in order of priority as cores become free.
+
+    Snakemake calls it on its main thread, and constructs it once the DAG is there.
+    """
+
+    # A scheduler may hand out all jobs that are ready, whatever cores they need: see README.md.
+    holds_back_to_cores = True
+
+    def __post_init__(self) -> None:
+        # Not at the top of the file: Snakemake imports every installed plugin at every start, and the fork server
+        # imports this package; neither needs what these modules import.
+        from .dispatcher import Dispatcher
+        from .fork_server import ForkServer
+        from .internals import BuiltinExecutor
+        from .open_files import raise_open_file_limit
+        from .pool import Pool, ProcessPool, ThreadPool
+        from .reporter import Reporter
+
+        self._settings: ExecutorSettings = self.executor_settings or ExecutorSettings()
+        self._pool: Pool
+        if self._settings.kind == "process":
+            server = ForkServer(self._settings.modules)
+            raise_open_file_limit(self.cores)  # not before: scripts keep the limit that the user has set
+            self._pool = ProcessPool(server, self._settings.jobs_per_worker)
+        else:
+            self._pool = ThreadPool(self.cores)
+        self._reporter = Reporter(self)
+        self._builtin = BuiltinExecutor(self.workflow, self.logger, self._builtin_job_ended)
+        self._dispatcher = Dispatcher(
+            self.workflow, self._settings, self.cores, self._pool, self._builtin, self._reporter
+        )
+        self._started = False
+        # A large DAG is millions of objects that live to the end: keep the garbage collector from going through them.
+        gc.freeze()
+
+    @property
+    def cores(self) -> int:
+        cores: int = self.workflow.resource_settings.cores
+        return cores
+
+    def get_exec_mode(self) -> ExecMode:
+        return ExecMode.SUBPROCESS
+
+    def get_python_executable(self) -> str:
+        return sys.executable
+
+    def run_jobs(self, jobs: list[Any]) -> None:
+        if not self._started:
+            self._started = True
+            stop_on_sigterm()
+            if self._settings.progress_seconds:
+                self._reporter.take_over_progress(self._settings.progress_seconds)
+        self._dispatcher.submit(jobs)
+
+    def run_job(self, job: Any) -> None:
+        self.run_jobs([job])
+
+    def handle_job_success(self, job: Any) -> None:
+        self._reporter.recorded(job)
+
+    def handle_job_error(self, job: Any) -> None:
+        self._reporter.recorded(job)
+        final = job.restart_times <= job.attempt - 1
+        if final and not self.workflow.execution_settings.keep_going:
+            self._dispatcher.start_no_more()
+
+    def shutdown(self) -> None:
+        self._dispatcher.stop()
+        self._reporter.print_progress(final=True)
+        self._pool.close(at_once=self._dispatcher.broken)
+        self._builtin.shutdown()
+        self._reporter.settle()
+
+    def cancel(self) -> None:
+        with ignore_interrupts():
+            self._dispatcher.stop()
+            self._pool.close(at_once=True)
+            self._builtin.cancel()
+            self._reporter.settle()
+
+    def _builtin_job_ended(self, job: Any, succeeded: bool, report: Callable[[], None]) -> None:
+        self._dispatcher.builtin_job_ended(job, succeeded, report)
+
+
+def stop_on_sigterm() -> None:
+    """Let SIGTERM do what Ctrl-C does.
+
+    Snakemake's own handler waits for all jobs that have been handed out, which here are all that are ready.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if callable(signal.getsignal(signal.SIGINT)):
+            signal.raise_signal(signal.SIGINT)
+        else:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
+
+
+@contextlib.contextmanager
+def ignore_interrupts() -> Iterator[None]:
+    """Ignore further Ctrl-C and SIGTERM while the first one is being handled."""
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():  # no other thread may change handlers
+        # a function, not SIG_IGN, which child processes would inherit
+        handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -1,0 +1,41 @@
+"""What the dispatcher gives to a pool, and what it gets back."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from .script import Script
+
+
+@dataclass(eq=False)
+class Task:
+    """A script to run for one job.
+
+    `payload` is the pickled `snakemake` object, without its config. `limit` is a time limit in seconds, None for none.
+    `fresh` asks for a worker that has not run anything yet. `seconds` is how long the script is expected to take.
+    """
+
+    job: Any
+    script: Script
+    payload: bytes
+    threads: int
+    tmpdir: str | None = None
+    limit: float | None = None
+    fresh: bool = False
+    seconds: float = math.inf
+
+
+@dataclass
+class Outcome:
+    """A task that has ended.
+
+    `reason` says in one line why it failed, None if it succeeded; `seconds` is how long it ran. `cores_taken_over` is
+    whether the task that waited behind it is now running on its cores, `killed` whether the script died without being
+    able to write to its log.
+    """
+
+    task: Task
+    reason: str | None
+    seconds: float
+    cores_taken_over: bool = False
+    killed: bool = False
