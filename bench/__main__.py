@@ -1,10 +1,11 @@
-"""`python -m bench`: the comparison (compare.py)."""
+"""`python -m bench`: the comparison of speed (compare.py)."""
 
 import sys
 
 from bench.compare import main
 
-try:
-    sys.exit(main())
-except KeyboardInterrupt:
-    sys.exit("bench: stopped")
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("bench: stopped")

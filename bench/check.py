@@ -1,4 +1,4 @@
-"""Check what a contender made, so that nobody wins by doing less."""
+"""Checks what a contender made, so that none wins by doing less."""
 
 import hashlib
 import os
@@ -10,16 +10,16 @@ from typing import NamedTuple
 from PIL import Image
 
 from bench.loops import list_files, thumbnail_name
-from scripts.thumbnail import ORIENTATION
+from thumbmill.imaging.orientation import ORIENTATION
 
-SAMPLE = 50  # thumbnails that are decoded
+SAMPLE = 50  # thumbnails to decode
 
 
 def expected_sizes(source: str, names: list[str], box: int) -> dict[str, set[tuple[int, int]]]:
-    """For a sample of the pictures `names` below `source`: picture -> the (width, height) its thumbnail may have.
+    """Return the (width, height) that a thumbnail may have, by picture, for a sample of the pictures `names`.
 
-    The whole picture, at most `box` pixels wide and high, never enlarged. A picture whose EXIF says that it lies on
-    its side may come out upright or lying: the plain loop does not turn it.
+    Thumbnails show the whole picture below `source`, at most `box` pixels wide and high, never enlarged. A picture that
+    lies on its side, says its EXIF, may come out upright or lying: the plain loop does not turn it.
     """
     expected = {}
     for name in random.Random(0).sample(names, min(SAMPLE, len(names))):
@@ -38,17 +38,17 @@ def find_fault(
     sizes: Mapping[str, set[tuple[int, int]]],
     naming: Callable[[str], str] = thumbnail_name,
 ) -> str | None:
-    """What is wrong with the thumbnails below `output` of the pictures `names`: the first fault, or None.
+    """Return the first fault of the thumbnails below `output` of the pictures `names`; None if there is none.
 
-    `sizes` are those of expected_sizes; one pixel more or less is a matter of rounding. `naming` tells the thumbnail of
-    a picture.
+    `sizes` are those of expected_sizes; one pixel more or less is a matter of rounding. `naming` maps a picture to its
+    thumbnail.
     """
     wanted, made = {naming(name) for name in names}, set(list_files(output))
     if made != wanted:
         example = min(wanted - made, default=None) or min(made - wanted)
         return (
             f"{len(made & wanted):,} of {len(wanted):,} thumbnails made, and {len(made - wanted):,} other files "
-            f"(the first that is missing or too many: {example})"
+            f"(the first that is missing or not asked for: {example})"
         )
     return find_wrong_size(output, sizes, naming)
 
@@ -56,7 +56,7 @@ def find_fault(
 def find_wrong_size(
     output: str, sizes: Mapping[str, set[tuple[int, int]]], naming: Callable[[str], str] = thumbnail_name
 ) -> str | None:
-    """The first thumbnail of the pictures `sizes` below `output` that is broken or has none of its sizes, or None."""
+    """Return the first fault of the thumbnails below `output` of the pictures in `sizes`: broken, or the wrong size."""
     for picture, allowed in sizes.items():
         name = naming(picture)
         try:
@@ -72,14 +72,14 @@ def find_wrong_size(
 
 
 class State(NamedTuple):
-    """A thumbnail as it is: what tells whether it was written again, and whether it then shows something else."""
+    """What changes when a thumbnail is written again, and when it then shows something else."""
 
     identity: tuple[int, int, int]  # inode, bytes, nanoseconds of its date
-    content: str | None  # digest, where it was asked for
+    content: str | None  # digest, if somebody asked for it
 
 
 def read_states(output: str, names: Iterable[str]) -> dict[str, State]:
-    """The thumbnails below `output`; the contents of those of the pictures `names`."""
+    """Return the states of the thumbnails below `output`, with the contents of those of the pictures `names`."""
     wanted = {thumbnail_name(name) for name in names}
     states = {}
     for name in list_files(output):
@@ -91,21 +91,21 @@ def read_states(output: str, names: Iterable[str]) -> dict[str, State]:
 
 
 def find_rerun_fault(before: Mapping[str, State], after: Mapping[str, State], changed: Iterable[str]) -> str | None:
-    """What a rerun did wrong: exactly the thumbnails of the pictures `changed` are to be made again. None if it did.
+    """Return how a rerun did otherwise than make exactly the thumbnails of the pictures `changed`; None if it did.
 
-    `before` and `after` are those of read_states, with the contents of the changed ones.
+    `before` and `after` come from read_states, with the contents of the changed ones.
     """
     if before.keys() != after.keys():
         missing, more = before.keys() - after.keys(), after.keys() - before.keys()
         example = min(missing, default=None) or min(more)
-        return f"{len(missing):,} thumbnails are gone, and {len(more):,} other files came (the first: {example})"
+        return f"{len(missing):,} thumbnails are gone, and {len(more):,} other files appeared (the first: {example})"
     wanted = {thumbnail_name(name) for name in changed}
     made = {name for name, state in after.items() if state.identity != before[name].identity}
     if made != wanted:
         example = min(wanted - made, default=None) or min(made - wanted)
         return (
             f"{len(made & wanted):,} of {len(wanted):,} changed thumbnails made again, and {len(made - wanted):,} "
-            f"others (the first that was forgotten or made in vain: {example})"
+            f"others (the first that was forgotten or made for nothing: {example})"
         )
     old = [name for name in wanted if after[name].content == before[name].content]
     return f"{min(old)} was made again, but shows the old picture" if old else None

@@ -1,4 +1,4 @@
-"""One picture in the middle of many is cut short: who stops, who says so, who makes the others all the same."""
+"""One picture in the middle of many is truncated: who stops, who reports it, who makes the others nevertheless."""
 
 import os
 import sys
@@ -7,24 +7,25 @@ from pathlib import Path
 
 from PIL import Image
 
-from bench import contenders, measure
-from bench.contenders import Contender, Task
-from bench.pictures import Corpus, middle
+from bench import measure
+from bench.contenders import CONTENDERS
+from bench.corpus import Corpus, middle
+from bench.task import TIMES, Contender, Task, output_folder
 
 
 def run_corrupted(
     chosen: Mapping[str, Contender | str], template: Task, corpus: Corpus, limit: float
 ) -> dict[str, dict]:
-    """Run each of the `chosen` once, for at most `limit` seconds. Returns what came of it.
+    """Run each of the `chosen` once, for at most `limit` seconds, and return what came of it.
 
-    That is, for each: exit code, how many of the sound pictures have a thumbnail (of how many), whether the damaged one
-    has, whether what was printed singles it out, seconds. Or why there is nothing to tell: "skipped" or "over".
+    For each: exit code, how many of the sound pictures have a thumbnail (of how many), whether the damaged one has,
+    whether the output singles it out, seconds. Or why there is none of this: "skipped" or "over".
     """
     damaged = middle(corpus.names)
     sound = next(name for name in corpus.names if name != damaged)
     results = {}
     for name, contender in chosen.items():
-        result = {"title": contenders.CONTENDERS[name].title}
+        result = {"title": CONTENDERS[name].title}
         results[name] = result
         if isinstance(contender, str):
             result["skipped"] = contender
@@ -34,14 +35,12 @@ def run_corrupted(
         os.makedirs(task.folder)
         log = f"{task.folder}.log"
         try:
-            measured = measure.run(contender.command(task), task.folder, log, contenders.TIMES, limit)
+            measured = measure.run(contender.command(task), task.folder, log, TIMES, limit)
         except measure.TookTooLong:
             result["over"] = limit
             print(f"over {limit:g} s", file=sys.stderr)
             continue
-        thumbnail = {
-            picture: os.path.join(contenders.output_folder(task), contender.naming(picture)) for picture in corpus.names
-        }
+        thumbnail = {picture: os.path.join(output_folder(task), contender.naming(picture)) for picture in corpus.names}
         result |= {
             "code": measured.code,
             "made": sum(is_whole(thumbnail[picture]) for picture in corpus.names if picture != damaged),
@@ -56,9 +55,10 @@ def run_corrupted(
 
 
 def is_singled_out(damaged: str, sound: str, printed: str) -> bool:
-    """Whether the picture `damaged` occurs in more of the lines `printed` than the `sound` one: some name them all."""
-    damaged, sound = (sum(Path(name).stem in line for line in printed.splitlines()) for name in (damaged, sound))
-    return damaged > sound
+    """Whether more of the lines `printed` name the picture `damaged` than the `sound` one: some tools name them all."""
+    lines = printed.splitlines()
+    damaged_lines, sound_lines = (sum(Path(name).stem in line for line in lines) for name in (damaged, sound))
+    return damaged_lines > sound_lines
 
 
 def is_whole(path: str) -> bool:

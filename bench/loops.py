@@ -1,7 +1,7 @@
 """The plain loop: what thumbmill replaces.
 
 As a program (`python bench/loops.py SOURCE OUTPUT BOX QUALITY CORES`) it makes what is missing or older than its
-source, as its author meant it to. It imports nothing that it does not need: its start is measured.
+source, as its author meant it to. It imports nothing that it does not need, since its start is measured.
 """
 
 import multiprocessing
@@ -14,18 +14,18 @@ from PIL import Image
 
 
 def list_files(folder: str) -> list[str]:
-    """All files below `folder`, relative to it, sorted."""
+    """Return all files below `folder`, relative to it, sorted."""
     start = len(os.path.join(folder, ""))
     return sorted(os.path.join(path, file)[start:] for path, _, files in os.walk(folder) for file in files)
 
 
 def thumbnail_name(name: str) -> str:
-    """The thumbnail of the picture `name`; the extension is kept, as a.jpg and a.png may stand side by side."""
+    """Return the thumbnail of the picture `name`. It keeps the extension: a.jpg and a.png may be side by side."""
     return f"{name}.jpg"
 
 
 def process_file(source: str, targets: list[tuple[str, int]], quality: int) -> None:
-    """The plain loop's work on one picture: open, thumbnail, save, for each of the `targets` (path, pixels).
+    """Do the plain loop's work on one picture: open, thumbnail, save, for each of the `targets` (path, pixels).
 
     The largest size comes first, and each smaller one is made from the one before.
     """
@@ -47,13 +47,13 @@ def should_process(source: str, target: str) -> bool:
 
 
 def run_sequentially(process: Callable, arguments: list[tuple]) -> None:
-    """One picture after another. Raises what `process` raises."""
+    """Process one picture after another. Raises what `process` raises."""
     for each in arguments:
         process(*each)
 
 
 def run_on_executor(executor: futures.Executor, process: Callable, arguments: list[tuple]) -> None:
-    """Submit every picture, then wait for all. Raises the first error of `process`, after the rest was done."""
+    """Submit every picture, then wait for all. Raises the first error of `process`, after the rest is done."""
     submitted = [executor.submit(process, *each) for each in arguments]
     executor.shutdown()
     for future in submitted:
@@ -61,15 +61,15 @@ def run_on_executor(executor: futures.Executor, process: Callable, arguments: li
 
 
 def process_pool(cores: int) -> futures.ProcessPoolExecutor:
-    """The plain ProcessPoolExecutor."""
-    # Python 3.14 changes Linux's default to a server process, whose children's CPU time no one can account. Forking,
-    # the default before, is also the quickest to start: the contender to beat keeps its best.
+    """Return the plain ProcessPoolExecutor."""
+    # Python 3.14 changes Linux's default to a server process, whose children's CPU time nobody can account for.
+    # Forking, the default before, is also the quickest to start: the contender to beat keeps its best.
     method = "fork" if sys.platform == "linux" else None
     return futures.ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context(method))
 
 
 def make_outdated(source: str, output: str, box: int, quality: int, cores: int) -> int:
-    """Make the thumbnails below `output` that should_process names. Returns how many. Raises what process_file does."""
+    """Make the thumbnails below `output` that should_process asks for; return how many. Raises as process_file does."""
     pairs = [(os.path.join(source, name), os.path.join(output, thumbnail_name(name))) for name in list_files(source)]
     outdated = [pair for pair in pairs if should_process(*pair)]
     for folder in {os.path.dirname(target) for _, target in outdated}:

@@ -1,4 +1,4 @@
-"""Run one command to its end and measure it: time, processor time, memory of all its processes."""
+"""Runs one command to its end and measures it: time, processor time, memory of all its processes."""
 
 import json
 import os
@@ -11,22 +11,22 @@ from typing import NamedTuple
 import psutil
 
 FIRST_INTERVAL = 0.02  # seconds
-INTERVAL = 0.1  # seconds between two looks at the processes; longer where looking is slow (SHARE)
-SHARE = 0.02  # of one core: what looking at the processes may cost, at most
+INTERVAL = 0.1  # seconds between two samples; longer if taking one is slow (SHARE)
+SHARE = 0.02  # of one core: what sampling may cost, at most
 PSS_INTERVAL = 1.0  # seconds
-LIMIT = 600  # seconds after which a run is given up, unless the user says otherwise
-SLOW = 60  # seconds: who takes longer in the first round is not in the later ones
+LIMIT = 600  # seconds after which to stop a run, unless the user says otherwise
+SLOW = 60  # seconds: a contender that takes longer in a round runs in no later one
 
 
 class Measurement(NamedTuple):
-    """What a command came to. Seconds and bytes."""
+    """What a command took, in seconds and bytes."""
 
     code: int
     wall: float
     user: float
     sys: float
-    memory: int  # the most that all its processes had at once: PSS, a page that n processes share counted as 1/n
-    controller: int  # the most that the process started first had resident (RSS)
+    memory: int  # peak of all its processes at once: PSS, in which a page that n processes share counts as 1/n
+    controller: int  # peak of the process started first (RSS)
     sampling: float  # the part of a core that measuring took meanwhile
     others: float  # the cores that everything else on this machine used meanwhile
 
@@ -34,14 +34,14 @@ class Measurement(NamedTuple):
 class Sampler:
     """Watches a process and all its descendants."""
 
-    def __init__(self, process: psutil.Process):
+    def __init__(self, process: psutil.Process) -> None:
         self.process = process
         self.memory = self.controller = 0  # bytes, the peaks
         self.largest_rss = 0  # bytes
         self.next_pss = 0.0  # seconds, on the clock of time.perf_counter
         self.cpu: dict[tuple, tuple[float, float]] = {}  # process -> user, sys seconds when last seen
 
-    def look(self) -> None:
+    def sample(self) -> None:
         """Take one sample."""
         try:
             family = [self.process, *self.process.children(recursive=True)]
@@ -60,7 +60,7 @@ class Sampler:
             if member == self.process:
                 self.controller = max(self.controller, rss)
         # Resident memory counts a shared page once for each process. The proportional figure does not, but reading it
-        # walks every page: so now and then, and when there is markedly more.
+        # walks every page: so only now and then, and when there is markedly more.
         now = time.perf_counter()
         if now >= self.next_pss or total > 1.05 * self.largest_rss:
             self.next_pss = now + PSS_INTERVAL
@@ -69,7 +69,7 @@ class Sampler:
 
 
 def proportional_memory(process: psutil.Process) -> int:
-    """Bytes of `process`: its own pages and its share of shared ones; where that is unknown, what is resident."""
+    """Return the bytes of `process`: its own pages and its share of shared ones; if that is unknown, its RSS."""
     try:
         footprint = process.memory_full_info()
     except psutil.Error:
@@ -78,21 +78,22 @@ def proportional_memory(process: psutil.Process) -> int:
 
 
 def busy_time() -> float:
-    """Seconds that all cores of this machine together have worked so far, for whatever process."""
+    """Return the seconds that all cores of this machine together have worked so far, for whatever process."""
     times = psutil.cpu_times()
     return times.user + times.system
 
 
 class TookTooLong(Exception):
-    """A command was ended because it was at work for longer than it may be."""
+    """A command took longer than its limit and was stopped."""
 
 
 def run(command: list[str], folder: str, log: str, own_times: str, limit: float | None = None) -> Measurement:
-    """Run `command` in the working directory `folder`, its messages going to the file `log`.
+    """Run `command` in the working directory `folder`, with its messages in the file `log`.
 
     If it leaves the file `own_times` in its folder ({"wall": , "user": , "sys": } in seconds), those times count
-    instead of the command's. Whatever ends this function also ends the command and its processes. Raises TookTooLong
-    after `limit` seconds.
+    instead of the command's. Whatever ends this function also ends the command and its processes.
+
+    Raises TookTooLong after `limit` seconds.
     """
     ended = threading.Event()
     result = {}
@@ -104,8 +105,8 @@ def run(command: list[str], folder: str, log: str, own_times: str, limit: float 
         )
 
     def wait() -> None:
-        # In a thread, blocking: asking at intervals would find the end late. wait4 tells the processor time of this
-        # command with all the children that it waited for.
+        # In a thread, blocking: polling would find the end late. wait4 returns the processor time of this command with
+        # all the children that it waited for.
         _, status, usage = os.wait4(process.pid, 0)
         result.update(wall=time.perf_counter() - start, status=status, usage=usage)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -117,9 +118,9 @@ def run(command: list[str], folder: str, log: str, own_times: str, limit: float 
     try:
         while not ended.is_set():
             before = time.perf_counter()
-            sampler.look()
+            sampler.sample()
             now = time.perf_counter()
-            # At first as long again as it has run so far: on a busy machine a look is slow, and a short command would
+            # At first as long again as it has run so far: on a busy machine a sample is slow, and a short command would
             # be over before the second one.
             pause = min(max(INTERVAL, (now - before) / SHARE), max(FIRST_INTERVAL, now - start))
             ended.wait(pause if limit is None else min(pause, max(0, start + limit - now)))
@@ -144,7 +145,7 @@ def run(command: list[str], folder: str, log: str, own_times: str, limit: float 
 
 
 def run_well(command: list[str], folder: str, log: str, own_times: str, limit: float | None = None) -> Measurement:
-    """As `run`, but raises RuntimeError, with the last thing that it said, if the command fails."""
+    """Do what `run` does, and raise RuntimeError with the last line of its messages if the command fails."""
     measured = run(command, folder, log, own_times, limit)
     if measured.code != 0:
         lines = Path(log).read_text(errors="replace").strip().splitlines()
@@ -153,7 +154,7 @@ def run_well(command: list[str], folder: str, log: str, own_times: str, limit: f
 
 
 def kill_family(pid: int) -> None:
-    """End the process `pid` and all its descendants; the process itself is then for its parent to wait for."""
+    """Kill the process `pid` and all its descendants, and wait for these; its parent has to wait for the process."""
     try:
         top = psutil.Process(pid)
         descendants = top.children(recursive=True)

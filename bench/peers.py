@@ -1,7 +1,7 @@
 """What a user could pick instead of thumbmill, each in its best ordinary use.
 
 All make the same sizes: JPEG of the same quality, chroma at half resolution, neither optimized Huffman tables nor
-progressive, upright, never enlarged, without metadata. What each does besides or leaves out stands in the README.
+progressive, upright, never enlarged, without metadata.
 """
 
 import json
@@ -10,33 +10,30 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench.loops import list_files
+from bench.task import Task
 from bench.tools import find_tool, package_folder
 
-if TYPE_CHECKING:
-    from bench.contenders import Task
-
 HERE = Path(__file__).parent
-LARGEST_BATCH = 20  # pictures for one process, where several share the work: its start then hardly counts
+MAX_BATCH = 20  # pictures for one process, if several share the work: its start then hardly counts
 
 
 def stem_name(name: str) -> str:
-    """The thumbnail of the picture `name` where a tool replaces the extension."""
+    """Return the thumbnail of the picture `name` if a tool replaces the extension."""
     return f"{os.path.splitext(name)[0]}.jpg"
 
 
 def quote(*words: object) -> str:
-    """`words` as a shell reads them."""
+    """Return `words` as a shell reads them."""
     return shlex.join(map(str, words))
 
 
-def by_folder(task: "Task", each: Callable[[int, str], str]) -> list[str]:
-    """The command for a shell script that calls `each` (pixels, output folder) for every size and folder of pictures.
+def by_folder(task: Task, each: Callable[[int, str], str]) -> list[str]:
+    """Return the command for a shell script that calls `each` (pixels, output folder) for every size and folder.
 
-    The names of the pictures, ended by zeros, go to its standard input. The script's exit code is the last one that
-    was not 0.
+    The names of the folder's pictures, each ended by a zero byte, go to its standard input. The script's exit code is
+    the last one that was not 0.
     """
     folders = sorted({os.path.dirname(name) for name in list_files(task.source)})
     lines = ["code=0"]
@@ -50,19 +47,19 @@ def by_folder(task: "Task", each: Callable[[int, str], str]) -> list[str]:
     return ["sh", str(script)]
 
 
-def batch(task: "Task") -> int:
-    """How many pictures each process gets where several share the work: so few that all cores stay busy to the end."""
-    return max(1, min(LARGEST_BATCH, len(list_files(task.source)) // (4 * task.cores)))
+def batch(task: Task) -> int:
+    """Return how many pictures each process gets if several share the work: few enough to keep all cores busy."""
+    return max(1, min(MAX_BATCH, len(list_files(task.source)) // (4 * task.cores)))
 
 
-def vips_command(task: "Task", box: int, target: str) -> list[str]:
-    """vipsthumbnail, but for the pictures. In `target`, %s is the picture's name without its extension."""
+def vips_command(task: Task, box: int, target: str) -> list[str]:
+    """Return vipsthumbnail with its options. In `target`, %s is the picture's name without its extension."""
     program = find_tool("vips", task.tools)
     return [program, "--size", f"{box}x{box}>", "--output", f"{target}[Q={task.quality},strip]"]
 
 
-def vips(task: "Task") -> list[str]:
-    """The command for vipsthumbnail: one process for all pictures of a folder, its threads sharing each picture."""
+def vips(task: Task) -> list[str]:
+    """Return the command for vipsthumbnail: one process for all pictures of a folder, whose threads share each one."""
 
     def each(box: int, output: str) -> str:
         return quote("xargs", "-0", *vips_command(task, box, f"{output}/%s.jpg"), f"--vips-concurrency={task.cores}")
@@ -70,8 +67,8 @@ def vips(task: "Task") -> list[str]:
     return by_folder(task, each)
 
 
-def vips_parallel(task: "Task") -> list[str]:
-    """The command for vipsthumbnail under GNU parallel: a process for each core, a batch of pictures at a time."""
+def vips_parallel(task: Task) -> list[str]:
+    """Return the command for vipsthumbnail under GNU parallel: a process per core, a batch of pictures at a time."""
     parallel = [find_tool("parallel", task.tools), "--will-cite", "-0", "-q", "-j", task.cores, "-n", batch(task)]
 
     def each(box: int, output: str) -> str:
@@ -80,11 +77,11 @@ def vips_parallel(task: "Task") -> list[str]:
     return by_folder(task, each)
 
 
-def mogrify(task: "Task") -> list[str]:
-    """The command for ImageMagick's mogrify: a process for each core, a batch of pictures at a time."""
+def mogrify(task: Task) -> list[str]:
+    """Return the command for ImageMagick's mogrify: a process for each core, a batch of pictures at a time."""
     program = find_tool("mogrify", task.tools)
-    # The hint lets libjpeg decode no more than twice the size, as ImageMagick's documentation advises. One thread for
-    # each process: more would only fight for the cores.
+    # The hint makes libjpeg decode no more than twice the size, as ImageMagick's documentation advises. One thread for
+    # each process: more would only compete for the cores.
     shared = ["xargs", "-0", "-P", task.cores, "-n", batch(task), "env", "MAGICK_THREAD_LIMIT=1", program]
     encoder = ["-quality", task.quality, "-sampling-factor", "4:2:0", "-define", "jpeg:optimize-coding=false"]
 
@@ -95,8 +92,8 @@ def mogrify(task: "Task") -> list[str]:
     return by_folder(task, each)
 
 
-def gm(task: "Task") -> list[str]:
-    """The command for GraphicsMagick's mogrify: as ImageMagick's, with its own names for the same."""
+def gm(task: Task) -> list[str]:
+    """Return the command for GraphicsMagick's mogrify: as ImageMagick's, with other names for the options."""
     shared = [
         "xargs",
         "-0",
@@ -117,14 +114,14 @@ def gm(task: "Task") -> list[str]:
     return by_folder(task, each)
 
 
-def sharp(task: "Task") -> list[str]:
-    """The command for sharp in Node: bench/sharp.js, a picture at a time for each core."""
+def sharp(task: Task) -> list[str]:
+    """Return the command for sharp in Node: bench/sharp.js, one picture at a time for each core."""
     package = package_folder("sharp", task.tools)
     return [find_tool("sharp", task.tools), str(HERE / "sharp.js"), package, json.dumps(task._asdict())]
 
 
-def sigal(task: "Task") -> list[str]:
-    """The command for sigal, a generator of galleries, which is told to make the pictures alone and no pages."""
+def sigal(task: Task) -> list[str]:
+    """Return the command for sigal, a generator of galleries, set up to make the pictures and no pages."""
     box = task.boxes[0]
     settings = {
         "source": task.source,
@@ -141,8 +138,8 @@ def sigal(task: "Task") -> list[str]:
     return [find_tool("sigal", task.tools), "build", "--config", str(file), "--ncpu", str(task.cores)]
 
 
-def make(task: "Task", with_vips: bool = False) -> list[str]:
-    """The command for GNU make on bench/Makefile: a process for each picture, thumbmill's function or vipsthumbnail."""
+def make(task: Task, with_vips: bool = False) -> list[str]:
+    """Return the command for GNU make on bench/Makefile: one process per picture, thumbmill's or vipsthumbnail."""
     variables = {
         "PYTHON": sys.executable,
         "REPOSITORY": HERE.parent,
@@ -157,13 +154,13 @@ def make(task: "Task", with_vips: bool = False) -> list[str]:
     return [program, "-f", str(HERE / "Makefile"), f"-j{task.cores}", "--keep-going", *settings]
 
 
-def make_with_vips(task: "Task") -> list[str]:
-    """As `make`, with vipsthumbnail."""
+def make_with_vips(task: Task) -> list[str]:
+    """Return the command for GNU make with vipsthumbnail."""
     return make(task, with_vips=True)
 
 
-def stock_shell(task: "Task") -> list[str]:
-    """The command for stock Snakemake on bench/shell.smk, whose rule calls vipsthumbnail."""
+def stock_shell(task: Task) -> list[str]:
+    """Return the command for stock Snakemake on bench/shell.smk, whose rule calls vipsthumbnail."""
     file = Path(task.folder, "settings.json")
     file.write_text(json.dumps({**task._asdict(), "vipsthumbnail": find_tool("vips", task.tools)}))
     snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(HERE / "shell.smk"), "--configfile", str(file)]

@@ -1,4 +1,4 @@
-"""The comparison's plots, as SVG that reads well on a light and on a dark page. Needs matplotlib (the extra `bench`).
+"""The comparison's plots, as SVG for light and dark pages. Needs matplotlib (the extra `bench`).
 
 The same figures give the same bytes.
 """
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TEXTS = {
-    "scale.svg": "Seconds against the number of pictures, both logarithmic, a line for each tool",
-    "speed.svg": "Pictures a second, a bar for each tool, a panel for each case",
-    "ratio.svg": "Time as a multiple of the process loop's, a bar for each tool, a panel for each case",
+    "scale.svg": "Seconds against the number of pictures, both logarithmic, one line per tool",
+    "speed.svg": "Pictures per second, one bar per tool, one panel per case",
+    "ratio.svg": "Time as a multiple of the process loop's, one bar per tool, one panel per case",
 }
 INK = "#777b80"  # text and axes: a contrast of 4.3 to white, and to GitHub's dark page
 OURS, LOOPS, OTHERS = "#e8590c", "#2f9e8f", "#5b8def"  # each readable on both
 STYLE = {
-    "svg.hashsalt": "thumbmill",  # else the names of the parts are another each time
+    "svg.hashsalt": "thumbmill",  # else the parts have other names each time
     "svg.fonttype": "none",  # text stays text
     "font.size": 9,
     "text.color": INK,
@@ -34,30 +34,30 @@ MARKERS = "osD^vP*X<>hdp8"
 
 
 def draw(cases: Mapping[str, Mapping[str, Mapping]], walls: Mapping[str, Mapping[int, float]]) -> dict[str, str]:
-    """All plots: file name -> SVG.
+    """Return all plots: file name -> SVG.
 
     `cases` is case -> contender -> result, as compare.collect returns it; `walls` is contender -> number of pictures ->
     seconds.
     """
-    import matplotlib  # not above: without it, all but the plots works
+    import matplotlib  # not above: all except the plots works without it
 
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE, "backend": "svg"}):
         return {
             "scale.svg": to_svg(draw_scale(walls)),
-            "speed.svg": to_svg(draw_bars(cases, "images_per_second", "pictures a second")),
+            "speed.svg": to_svg(draw_bars(cases, "images_per_second", "pictures per second")),
             "ratio.svg": to_svg(draw_bars(cases, "ratio", "time / time of the process loop")),
         }
 
 
 def colour(contender: str) -> str:
-    """The colour of a contender: thumbmill, the loops that it replaces, everyone else."""
+    """Return the colour of a contender: thumbmill, the loops that it replaces, everyone else."""
     if contender.startswith("thumbmill"):
         return OURS
     return LOOPS if contender in ("sequential", "threads", "processes") else OTHERS
 
 
 def draw_scale(walls: Mapping[str, Mapping[int, float]]) -> "Figure":
-    """Seconds against pictures: a line for each contender, named at its end."""
+    """Draw seconds against pictures: a line for each contender."""
     figure = new_figure(7.5, 5)
     axes = figure.add_subplot(xscale="log", yscale="log", xlabel="pictures", ylabel="seconds")
     for number, (name, points) in enumerate(walls.items()):
@@ -79,10 +79,10 @@ def draw_scale(walls: Mapping[str, Mapping[int, float]]) -> "Figure":
 
 
 def draw_bars(cases: Mapping[str, Mapping[str, Mapping]], what: str, label: str) -> "Figure":
-    """A panel for each case, a bar for each contender, of the figure `what`: "images_per_second" or "ratio".
+    """Draw a panel for each case with a bar for each contender of the figure `what`: "images_per_second" or "ratio".
 
-    The bars of ratios begin at 1, on a logarithmic axis: twice and half the time are as long. A thin line goes from the
-    least to the most where these are known.
+    The bars of ratios begin at 1, on a logarithmic axis, so that those of twice and half the time are equally long. A
+    thin line goes from the least to the most if these are known.
     """
     from_one = what == "ratio"
     names = list(
@@ -93,16 +93,16 @@ def draw_bars(cases: Mapping[str, Mapping[str, Mapping]], what: str, label: str)
     figure = new_figure(3.2 * columns + 1.2, (0.9 + 0.2 * len(names)) * rows)
     panels = list(figure.subplots(rows, columns, sharey=True, squeeze=False).flat)
     for axes, (case, results) in zip(panels, cases.items(), strict=False):
-        for place, name in enumerate(names):
+        for position, name in enumerate(names):
             found = results.get(name, {}).get("figures", {}).get(what)
             if found is None:
                 continue
             middle, least, most = found if isinstance(found, list) else (found, found, found)
             start = 1 if from_one else 0
-            axes.barh(place, middle - start, left=start, color=colour(name), height=0.7)
-            axes.plot([least, most], [place, place], color=INK, linewidth=1)
+            axes.barh(position, middle - start, left=start, color=colour(name), height=0.7)
+            axes.plot([least, most], [position, position], color=INK, linewidth=1)
             text = f" {middle:,.3g}" if middle < 1000 else f" {middle:,.0f}"
-            axes.annotate(text, (max(start, most), place), va="center")
+            axes.annotate(text, (max(start, most), position), va="center")
         axes.set_title(case, color=INK, fontsize=9)
         if from_one:
             axes.set_xscale("log")
@@ -118,15 +118,15 @@ def draw_bars(cases: Mapping[str, Mapping[str, Mapping]], what: str, label: str)
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """An empty figure, in inches."""
+    """Return an empty figure, `width` x `height` inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def to_svg(figure: "Figure") -> str:
-    """`figure` as the text of an SVG file without a background, and without the date."""
+    """Return `figure` as the text of an SVG file without background and date."""
     file = io.StringIO()
     figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    # matplotlib leaves blanks at the ends of lines, which git and editors mind.
+    # matplotlib leaves blanks at the ends of lines, about which git and editors complain.
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"

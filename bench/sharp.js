@@ -1,5 +1,5 @@
-// Thumbnails by sharp, as many pictures at a time as there are cores: node sharp.js PACKAGE TASK
-// PACKAGE is sharp's folder, TASK the task as JSON (bench/contenders.py). A picture that fails does not stop the rest.
+// Makes thumbnails with sharp, one picture at a time for each core: node sharp.js PACKAGE TASK
+// PACKAGE is sharp's folder, TASK the task as JSON (bench/task.py). A picture that fails does not stop the rest.
 
 const fs = require("fs");
 const path = require("path");
@@ -9,7 +9,7 @@ const task = JSON.parse(json);
 process.env.UV_THREADPOOL_SIZE = task.cores; // before its first use: how many pictures libuv works on at once
 const sharp = require(package_);
 sharp.concurrency(1); // threads for each picture
-sharp.cache(false); // no picture comes twice
+sharp.cache(false); // no picture is read twice
 
 const names = fs
   .readdirSync(task.source, { recursive: true, withFileTypes: true })

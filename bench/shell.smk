@@ -1,4 +1,4 @@
-# Stock Snakemake with a shell: rule, one job a picture, as its tutorial has it. peers.py gives the settings.
+# Stock Snakemake with a shell: rule, one job per picture, as in its tutorial. peers.py writes the settings.
 
 import os
 

@@ -1,4 +1,4 @@
-"""The programs that thumbmill is compared with: whether they are here, their versions, and how they are installed."""
+"""The programs that thumbmill is compared with: find them, ask for their versions, install them."""
 
 import os
 import re
@@ -15,14 +15,14 @@ class Tool(NamedTuple):
 
     title: str
     programs: tuple[str, ...]  # its names, the best one first
-    version: tuple[str, ...] = ("--version",)  # what makes it tell its version
+    version: tuple[str, ...] = ("--version",)  # the arguments that make it print its version
     apt: str | None = None  # Debian's package
-    pip: str | None = None  # what is installed into a virtual environment of its own
-    npm: str | None = None  # the package of Node
+    pip: str | None = None  # to be installed into a virtual environment of its own
+    npm: str | None = None  # Node's package
 
 
 TOOLS = {
-    "make": Tool("GNU make", ("gmake", "make"), apt="make"),  # BSD calls its own one `make`
+    "make": Tool("GNU make", ("gmake", "make"), apt="make"),  # BSD has a `make` of its own
     "vips": Tool("vipsthumbnail", ("vipsthumbnail",), apt="libvips-tools"),
     "parallel": Tool("GNU parallel", ("parallel",), apt="parallel"),
     "mogrify": Tool("ImageMagick", ("mogrify",), apt="imagemagick"),
@@ -33,47 +33,47 @@ TOOLS = {
 
 
 def find_tool(name: str, folder: str) -> str | None:
-    """The program of the tool `name`, or None. `folder` is where `install` puts what no system's package brings."""
+    """Return the program of the tool `name`, or None. `folder` is where `install` puts what is no Debian package."""
     tool = TOOLS[name]
     if tool.npm and not os.path.exists(package_folder(name, folder)):
         return None
-    places = os.pathsep.join((os.path.join(folder, name, "bin"), os.environ.get("PATH", "")))
-    found = (shutil.which(program, path=places) for program in tool.programs)
+    path = os.pathsep.join((os.path.join(folder, name, "bin"), os.environ.get("PATH", "")))
+    found = (shutil.which(program, path=path) for program in tool.programs)
     return next((program for program in found if program), None)
 
 
 def package_folder(name: str, folder: str) -> str:
-    """Where the Node package of the tool `name` is, if `install` put it into `folder`."""
+    """Return where the Node package of the tool `name` is, if `install` put it into `folder`."""
     return os.path.join(folder, "node_modules", name)
 
 
-def tell_version(name: str, folder: str) -> str:
-    """The version of the tool `name`, which is there, as it tells it; what it says instead if that is none."""
+def read_version(name: str, folder: str) -> str:
+    """Return the version of the tool `name`, which must be installed; the line that it prints if that has no number."""
     tool, program = TOOLS[name], find_tool(name, folder)
     if tool.npm:
         script = "const {versions} = require(process.argv[1]); console.log(versions.sharp, 'libvips', versions.vips)"
-        version = says([program, "-e", script, package_folder(name, folder)])
-        return f"{version}, Node {says([program, '--version']).removeprefix('v')}"
-    line = says([program, *tool.version]).partition("\n")[0]
+        version = output_of([program, "-e", script, package_folder(name, folder)])
+        return f"{version}, Node {output_of([program, '--version']).removeprefix('v')}"
+    line = output_of([program, *tool.version]).partition("\n")[0]
     found = re.search(r"\d[\w.-]*", line)
     return found[0] if found else line
 
 
-def says(command: list[str]) -> str:
-    """What a `command` prints."""
+def output_of(command: list[str]) -> str:
+    """Return what a `command` prints, without blanks around it."""
     return subprocess.run(command, capture_output=True, text=True, errors="replace").stdout.strip()
 
 
-def why_not_there(names: Iterable[str], folder: str) -> str | None:
-    """Which of the tools `names` is missing and what to do about it, or None."""
+def find_missing(names: Iterable[str], folder: str) -> str | None:
+    """Return which of the tools `names` are missing and what to do about it; None if none is."""
     missing = [TOOLS[name].title for name in names if find_tool(name, folder) is None]
-    return f"{' and '.join(missing)}: not installed (python -m bench --install does it)" if missing else None
+    return f"{' and '.join(missing)}: not installed (python -m bench --install installs it)" if missing else None
 
 
 def install(folder: str) -> None:
     """Install all tools that are missing: Debian's packages, as root only; the others into `folder`.
 
-    What cannot be installed is said, and left alone.
+    Print what cannot be installed, and go on with the next.
     """
     missing = {name: tool for name, tool in TOOLS.items() if find_tool(name, folder) is None}
     packages = [tool.apt for tool in missing.values() if tool.apt]
@@ -94,7 +94,7 @@ def install(folder: str) -> None:
 
 
 def attempt(command: list[str]) -> bool:
-    """Run a `command`, whose messages go to stderr, and say so if it fails. Returns whether it did not."""
+    """Run a `command`, with its messages on stderr; return whether it succeeded, and print why if it did not."""
     print(f"$ {' '.join(command)}", file=sys.stderr)
     try:
         subprocess.run(command, stdout=sys.stderr, stdin=subprocess.DEVNULL, check=True)

@@ -3,27 +3,43 @@
 import re
 import tomllib
 from itertools import chain
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
-from snakemake.script import get_source
-from snakemake.sourcecache import LocalSourceFile, SourceCache
 
-from scripts.settings import load_validator, read_settings
-from scripts.snakemake_costs import remember_script_path
-from tests.trials.newest import EXTRAS, normal, read_versions
-
-REPOSITORY = Path(__file__).parent.parent
-SCHEMA = yaml.safe_load((REPOSITORY / "schemas/config.schema.yaml").read_text())
-README = (REPOSITORY / "README.md").read_text()
-SETTINGS_TABLE = README.split("\n## Settings\n")[1].split("\n## ")[0]
-
+from tests.support.settings import settings, validator
+from tests.support.shop import REPOSITORY
+from thumbmill.errors import SettingsError
+from thumbmill.run.settings import RENAMED, read_settings
+from tools.list_files import list_files
+from trials.newest import normalize, read_versions
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-PLUGINS = [tomllib.loads(path.read_text())["project"] for path in sorted(REPOSITORY.glob("plugins/*/pyproject.toml"))]
+PLUGINS = {
+    path.parent.name: tomllib.loads(path.read_text())["project"]
+    for path in sorted(REPOSITORY.glob("plugins/*/pyproject.toml"))
+}
 TESTED = read_versions((REPOSITORY / "envs/tested.txt").read_text())
+REQUIREMENTS = sorted(
+    {
+        requirement
+        for project in (PROJECT, *PLUGINS.values())
+        for requirement in chain(project["dependencies"], *project.get("optional-dependencies", {}).values())
+    }
+)
+
+
+def test_there_are_four_plugins_each_complete():
+    assert len(PLUGINS) == 4
+    for name, project in PLUGINS.items():
+        assert project["name"] == name
+        folder = REPOSITORY / "plugins" / name
+        package = folder / "src" / name.replace("-", "_")
+        for file in ("README.md", "CHANGELOG.md", "LICENSE"):
+            assert (folder / file).stat().st_size > 100, file
+        assert (package / "py.typed").exists()
+        assert list((folder / "tests").glob("test_*.py"))
+        assert not re.search(r"thumbmill|thumbnail", "".join(path.read_text() for path in package.rglob("*.py")))
 
 
 def test_the_conda_environment_has_the_tested_versions():
@@ -31,77 +47,50 @@ def test_the_conda_environment_has_the_tested_versions():
     assert environment == [f"python {PROJECT['requires-python']}", f"pillow ={TESTED['pillow']}"]
 
 
-def requirements(project) -> set[str]:
-    """Return what a project requires, its extras included."""
-    return {*project["dependencies"], *chain(*project["optional-dependencies"].values())}
-
-
-@pytest.mark.parametrize("requirement", sorted(set().union(*map(requirements, [PROJECT, *PLUGINS]))))
+@pytest.mark.parametrize("requirement", REQUIREMENTS)
 def test_what_is_allowed_begins_with_the_tested_version_and_has_an_end(requirement):
     name, tested, _ = re.fullmatch(r"([\w-]+)(?:\[\w+\])?>=([\d.]+),<([\d.]+)", requirement).groups()
-    assert TESTED[normal(name)] == tested
+    versions = TESTED | {plugin: project["version"] for plugin, project in PLUGINS.items()}
+    version = versions[normalize(name)]
+    assert version == tested or version.startswith(f"{tested}.")  # packages of types have a date for their last part
 
 
-def test_every_extra_is_tried_in_its_newest_versions():
-    assert set(EXTRAS) == set(PROJECT["optional-dependencies"])
+def test_everything_that_ci_installs_for_good_has_the_tested_versions():
+    script = re.sub(r"\\\n\s*", "", (REPOSITORY / ".ci/run").read_text())
+    installed = re.findall(r"pip install .*", script)
+    assert installed and all("envs/tested.txt" in command for command in installed)
 
 
-def test_all_that_installs_thumbmill_for_good_takes_the_tested_versions():
-    commands = README.split("```sh\n")[1].split("\n```")[0].splitlines()
-    assert [command.split(" && ")[0] for command in commands] == [
-        "pip install -c envs/tested.txt . ./plugins/*",
-        "pip install -c envs/tested.txt '.[test]'",
-    ]
-    for file in (".ci/run", "Containerfile"):
-        installed = re.findall(r"pip install .*", (REPOSITORY / file).read_text())
-        assert installed and all("envs/tested.txt" in command for command in installed), file
-
-
-def test_the_settings_file_holds_every_setting_at_its_default():
+def test_the_settings_file_has_every_setting_at_its_default():
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
-    validator = load_validator(str(REPOSITORY))
-    assert set(config) == set(SCHEMA["properties"])
-    assert read_settings(config, validator) == read_settings({}, validator)
+    assert set(config) == set(validator().schema["properties"])
+    assert read_settings(config, validator()) == settings()
 
 
-def settings_in_schema(schema, prefix=""):
-    """The dotted names of all settings."""
-    for name, subschema in schema.get("properties", {}).items():
-        yield f"{prefix}{name}"
-        yield from settings_in_schema(subschema, f"{prefix}{name}.")
-    for subschema in schema.get("patternProperties", {}).values():
-        yield from settings_in_schema(subschema, f"{prefix}NAME.")
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_a_renamed_setting_is_refused_with_its_new_name(old, new):
+    assert new in validator().schema["properties"]
+    with pytest.raises(SettingsError, match=f"^setting '{old}' is called '{new}' now$"):
+        settings(**{old: True})
 
 
-@pytest.mark.parametrize("setting", list(settings_in_schema(SCHEMA)))
-def test_every_setting_is_explained_in_the_readme(setting):
-    assert f"| `{setting}` |" in SETTINGS_TABLE
+def test_a_deployment_from_a_git_repository_gets_every_file_that_the_workflow_needs():
+    assert (REPOSITORY / "thumbmill/FILES").read_text().split() == list_files()
 
 
-def test_nothing_in_the_readme_is_a_setting_that_is_gone():
-    documented = re.findall(r"^\| `([\w.]+)` \|", SETTINGS_TABLE, re.MULTILINE)
-    assert sorted(documented) == sorted(settings_in_schema(SCHEMA))
+def test_a_deployment_gets_the_commented_settings():
+    assert (REPOSITORY / "config/config.yaml").read_text() == (REPOSITORY / "config.yaml").read_text()
 
 
-def test_the_sample_catalogue_is_what_its_script_draws(tmp_path):
-    from scripts.draw_samples import SAMPLES
+def test_the_profile_for_modules_is_the_default_profile():
+    """As far as it concerns the rules of a module."""
+    page = (REPOSITORY / "docs/module.md").read_text()
+    (block,) = re.findall(r"```yaml\n(executor: .*?)```", page, re.DOTALL)
+    default = yaml.safe_load((REPOSITORY / "profiles/default/config.yaml").read_text())
+    assert yaml.safe_load(block).items() <= default.items()
 
-    drawn = {str(path.relative_to(REPOSITORY / "images")) for path in (REPOSITORY / "images").rglob("*.*")}
-    assert drawn == {path for path, _, _ in SAMPLES}
-    assert sum(path.stat().st_size for path in (REPOSITORY / "images").rglob("*.*")) < 1_000_000
 
-
-def test_snakemake_looks_up_the_script_as_remember_script_path_expects(tmp_path):
-    """The answer is still asked for by this name, and still a matter of the path alone."""
-    sourcecache = SourceCache(tmp_path)
-    asked = []
-    look_up = sourcecache._cache_entry
-    sourcecache._cache_entry = lambda source_file: asked.append(source_file) or look_up(source_file)
-    remember_script_path(SimpleNamespace(sourcecache=sourcecache))
-    script = str(REPOSITORY / "scripts/thumbnail.py")
-    for _ in range(3):
-        _, source, language, _, path = get_source(script, sourcecache)
-        assert sourcecache.exists(LocalSourceFile(script))
-    assert (language, source) == ("python", (REPOSITORY / "scripts/thumbnail.py").read_text())
-    assert Path(path).read_text() == source
-    assert len(asked) == 1
+def test_the_progress_bar_counts_the_rule_that_makes_thumbnails():
+    default = yaml.safe_load((REPOSITORY / "profiles/default/config.yaml").read_text())
+    rules = re.findall(r"^rule (\w+):", (REPOSITORY / "Snakefile").read_text(), re.MULTILINE)
+    assert {*default["logger-progress-rules"].split(",")} <= {*rules}

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Prints what Snakemake asks of a SLURM job: running, success or failed. Needs no accounting database.
 state=$(squeue --noheader --states=all --format=%T --jobs="$1") || {
-  # Squeue does not know the job (any more), or the controller does not answer: the one is a lost job, the other is not.
+  # squeue no longer knows the job, or the controller does not answer: only the former is a lost job.
   scontrol ping >/dev/null 2>&1 && echo failed || echo running
   exit 0
 }

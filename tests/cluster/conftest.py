@@ -30,6 +30,6 @@ def slurm(tmp_path_factory) -> Iterator[Slurm]:
 
 @pytest.fixture
 def slurm_of_its_own(tmp_path) -> Iterator[Slurm]:
-    """The same for one test, which may do to it what it likes."""
+    """A SLURM of its own for a test that damages it."""
     with cluster_in(tmp_path) as cluster:
         yield cluster

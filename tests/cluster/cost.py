@@ -1,4 +1,4 @@
-"""What a picture costs on a SLURM, all told: python -m tests.cluster.cost [pictures]
+"""What a picture costs on a SLURM, everything included: python -m tests.cluster.cost [pictures]
 
 Makes small pictures on a cluster of two nodes, started for this, and prints processor seconds: of the whole machine
 (which must have nothing else to do), and of the picture function alone in a loop. Needs what the tests here need.
@@ -14,9 +14,9 @@ import yaml
 
 from bench.measure import busy_time
 from bench.pictures import draw_pictures
-from scripts.thumbnail import Thumbnail, make_thumbnails
 from tests.cluster.slurm import Slurm
-from tests.conftest import REPOSITORY
+from tests.support.shop import REPOSITORY
+from thumbmill.imaging.thumbnails import Thumbnail, make_thumbnails
 
 ROUNDS = 3
 SIZE = {"width": 128, "height": 128, "fit": "contain"}
@@ -26,7 +26,7 @@ def main(pictures: int = 2_000) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         draw_pictures(str(folder / "images"), pictures, [(".jpg", (640, 480))], 2)
-        print(f"{pictures:,} pictures of 640x480 to 128x128, processor seconds a picture")
+        print(f"{pictures:,} pictures of 640x480 to 128x128, processor seconds for each picture")
         print(f"the picture function alone: {function_alone(folder, pictures):.5f}")
         print(f"this machine, at rest for 10 s: {at_rest(10):.2f} cores")
         cluster = Slurm(folder / "slurm")
@@ -42,7 +42,7 @@ def main(pictures: int = 2_000) -> None:
 
 
 def function_alone(folder: Path, pictures: int) -> float:
-    """Processor seconds a picture of a loop over the picture function."""
+    """Return the processor seconds for each picture of a loop over the picture function."""
     sources = sorted((folder / "images").rglob("*.jpg"))[:300]
     (folder / "alone").mkdir()
     before = time.process_time()
@@ -53,14 +53,14 @@ def function_alone(folder: Path, pictures: int) -> float:
 
 
 def at_rest(seconds: float) -> float:
-    """How many cores are busy while nothing is done here."""
+    """Return how many cores are busy while nothing is done here."""
     before = busy_time()
     time.sleep(seconds)
     return (busy_time() - before) / seconds
 
 
 def whole_run(folder: Path, cluster: Slurm, shard: int, number: int) -> tuple[float, float]:
-    """One first run in shards of so many pictures: processor seconds of the whole machine, and seconds."""
+    """Return the processor seconds of the whole machine, and wall seconds, of a first run in shards of this size."""
     place = folder / f"{shard}-{number}"
     place.mkdir()
     (place / "config.yaml").write_text(yaml.safe_dump({"source": str(folder / "images"), "sizes": {"thumb": SIZE}}))

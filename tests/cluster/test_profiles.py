@@ -18,7 +18,7 @@ EXECUTORS = {"manycore": "local"}  # where it is not named as the profile, and n
 
 
 def parse(profile: Path) -> subprocess.CompletedProcess:
-    """What Snakemake's own command line makes of a profile, plugins' options included. Nothing is run."""
+    """Parse a profile with Snakemake's own command line, including plugins' options. Nothing is run."""
     if missing := missing_plugins(profile.name):
         pytest.skip(f"not installed: pip install '.[{profile.name}]' ({', '.join(missing)})")
     code = "import sys; from snakemake.cli import parse_args; print(parse_args(sys.argv[1:])[1].executor)"
@@ -27,7 +27,7 @@ def parse(profile: Path) -> subprocess.CompletedProcess:
 
 
 def missing_plugins(extra: str) -> list[str]:
-    """Which packages of an extra are not installed."""
+    """Return the packages of an extra that are not installed."""
     missing = []
     for requirement in EXTRAS.get(extra, ()):
         try:

@@ -1,4 +1,4 @@
-"""thumbmill on a real SLURM: the catalogue in shards, whatever dies meanwhile."""
+"""thumbmill on a real SLURM: a catalogue in shards, whatever dies during the run."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ import yaml
 from PIL import Image
 
 from tests.cluster.test_profiles import missing_plugins
-from tests.conftest import REPOSITORY, Shop
+from tests.support.shop import REPOSITORY, Shop
 
 pytestmark = [
     pytest.mark.slow,
@@ -27,7 +27,7 @@ class ClusterShop(Shop):
     def __init__(self, folder, slurm, pictures: int):
         super().__init__(folder)
         self.slurm = slurm
-        # As the profile is, but that it looks after the jobs more often.
+        # The profile as it is, except that it checks the jobs more often.
         profile = yaml.safe_load((REPOSITORY / "profiles/slurm/config.yaml").read_text())
         profile |= {
             "slurm-init-seconds-before-status-checks": 2,
@@ -56,27 +56,27 @@ class ClusterShop(Shop):
         )
 
     def end(self, process: subprocess.Popen) -> tuple[int, list[str]]:
-        """Wait for a started run; returns its exit code and its last lines."""
+        """Wait for a started run; return its exit code and its last lines."""
         code = process.wait()
         lines = (self.folder / "run.log").read_text().splitlines()
         return code, [line for line in lines if line.startswith("thumbmill: ")]
 
     def run_on_cluster(self) -> tuple[int, str, int]:
-        """Run to the end; returns the exit code, the summary, and how many jobs were submitted."""
+        """Run to the end; return the exit code, the summary, and how many jobs were submitted."""
         before = len(self.slurm.queue())
         code, lines = self.end(self.start())
         return code, lines[-1], len(self.slurm.queue()) - before
 
     def made(self) -> dict[str, os.stat_result]:
-        """The thumbnails that there are.
+        """Return the status of each thumbnail that there is.
 
-        A remade one has another date, but so has one that Snakemake touches when it hears that it is made; and it has
-        another inode, unless the one that was freed is given out again at once, as in a run that makes only one.
+        A remade one has another date, but so has one that Snakemake touches when its job ends; and it has another
+        inode, unless the file system assigns the freed one again at once, as in a run that makes only one.
         """
         found = {}
         for name in self.files():
             if not name.rpartition("/")[2].startswith(".thumbmill-"):
-                # A run that goes on meanwhile takes an old thumbnail away before it makes the new one.
+                # A run that is still going on removes an old thumbnail before it makes the new one.
                 with contextlib.suppress(FileNotFoundError):
                     found[name] = (self.folder / "thumbnails" / name).stat()
         return found

@@ -1,0 +1,40 @@
+"""One source picture, as a listing finds it."""
+
+import os
+from typing import NamedTuple
+
+# A file with one of these, in any case, counts as a picture: the usual extensions of imaging.reader.READABLE_FORMATS,
+# and those of HEIC, which needs a library of its own (a picture without it says so).
+EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".gif", ".tif", ".tiff", ".bmp"}
+) | {
+    ".heic",
+    ".heif",
+    ".hif",
+}
+
+
+class Picture(NamedTuple):
+    """One source: its path below the source folder, its size in bytes, whether it can be opened for reading, its date.
+
+    The date is in nanoseconds since the epoch; of a link, the later of its own and its target's, as Snakemake has it.
+    A picture that cannot be read is in the catalogue too, and so is a folder that cannot be listed (its name ends in
+    a slash): their jobs fail, alone, and say so.
+    """
+
+    name: str
+    bytes: int
+    readable: bool
+    time: int = 0
+
+
+class Stamp(NamedTuple):
+    """What differs between two versions of a file: its date in nanoseconds since the epoch, and its size in bytes."""
+
+    time: int
+    bytes: int
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a file of this name counts as a picture, by its extension."""
+    return os.path.splitext(name)[1].lower() in EXTENSIONS

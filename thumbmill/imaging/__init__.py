@@ -1,0 +1,13 @@
+"""One picture: read, decode, crop, resize, encode.
+
+Needs the standard library and Pillow only. The recipe's digest (thumbmill/catalog/recipe.py) covers every file of this
+folder and nothing else: whatever decides a pixel belongs here, and whatever does not belongs elsewhere.
+
+    thumbnails.py    make_thumbnails(), the whole way of one picture
+    reader.py        open a source safely, and notice when it changes
+    orientation.py   EXIF orientation
+    geometry.py      how a size fits a picture
+    color.py         modes, profiles, linear light
+    render.py        decode as little as possible, crop and resize
+    encode.py        the formats of thumbnails
+"""

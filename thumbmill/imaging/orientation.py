@@ -1,0 +1,77 @@
+"""EXIF orientation: how a stored picture has to be transformed to stand upright."""
+
+import struct
+import threading
+import warnings
+from typing import TypeVar
+
+from PIL import Image
+
+from thumbmill import failures
+from thumbmill.imaging.geometry import Box
+
+ORIENTATION = 0x0112  # EXIF 2.32, tag 274
+TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+INVERSE = {6: 8, 8: 6}  # every other orientation is its own inverse
+BROKEN_EXIF = (SyntaxError, ValueError, KeyError, TypeError, OSError, struct.error)  # what Pillow raises at one
+WARNING_FILTERS = threading.Lock()  # filters for warnings belong to the whole process
+
+Side = TypeVar("Side", int, float)
+
+
+def read_orientation(picture: Image.Image, notes: list[str]) -> int:
+    """Return the EXIF orientation, 1 (upright) to 8; append a note if the EXIF block is broken."""
+    block = picture.info.get("exif")
+    if isinstance(block, bytes):
+        # Pillow only warns of what it cannot read.
+        with WARNING_FILTERS, warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                Image.Exif().load(block)
+            except BROKEN_EXIF as error:
+                notes.append(failures.broken_exif(str(error) or type(error).__name__))
+        if caught:
+            notes.append(failures.broken_exif(caught[0].message))
+    try:
+        orientation = picture.getexif().get(ORIENTATION)
+    except BROKEN_EXIF as error:
+        if not notes:
+            notes.append(failures.broken_exif(str(error) or type(error).__name__))
+        return 1
+    return orientation if orientation in TRANSPOSITIONS else 1
+
+
+def oriented_size(size: tuple[Side, Side], orientation: int) -> tuple[Side, Side]:
+    """Return (width, height) of a picture of `size` once it stands upright: orientations 5 to 8 exchange the two."""
+    return (size[1], size[0]) if orientation >= 5 else size
+
+
+def oriented_box(box: Box, size: tuple[int, int], orientation: int) -> Box:
+    """Return where `box`, in a picture of `size` (width, height), lies once the picture stands upright."""
+    (left, top, right, bottom), (width, height) = box, size
+    if orientation in (2, 3):
+        left, right = width - right, width - left
+    if orientation in (3, 4):
+        top, bottom = height - bottom, height - top
+    if orientation == 6:
+        left, top, right, bottom = height - bottom, left, height - top, right
+    elif orientation == 8:
+        left, top, right, bottom = top, width - right, bottom, width - left
+    elif orientation == 7:
+        left, top, right, bottom = height - bottom, width - right, height - top, width - left
+    elif orientation == 5:
+        left, top, right, bottom = top, left, bottom, right
+    return left, top, right, bottom
+
+
+def stored_box(box: Box, upright: tuple[int, int], orientation: int) -> Box:
+    """Return where `box`, in an upright picture of size `upright`, lies in the picture as it is stored."""
+    return oriented_box(box, upright, INVERSE.get(orientation, orientation))

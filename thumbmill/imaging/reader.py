@@ -1,0 +1,177 @@
+"""Open a source safely: an allow-list of formats, a limit on pixels, and a check that the file stays the same."""
+
+import contextlib
+import os
+import stat
+import time
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
+
+from thumbmill import failures
+from thumbmill.errors import PictureError
+from thumbmill.failures import Failure
+
+# Formats that are ever decoded. Pillow knows many more; some start external programs (EPS), most are never seen in a
+# shop, and each is a way in for a hostile file. HEIC is read, too, where its library is installed.
+READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
+HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}  # ISO/IEC 23008-12, annex B
+
+MAX_PROFILE_BYTES = 16 * 1024 * 1024
+
+# The last bytes of a file, by its format: JPEG's EOI, PNG's IEND chunk, GIF's trailer.
+TRAILERS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"\0\0\0\0IEND\xaeB`\x82", "GIF": b";"}
+MAX_TAIL = 1024 * 1024  # bytes in which the end of a picture is looked for
+
+# A file system's clock stands still for up to a kernel's tick (10 ms at most on Linux): a file that changes twice
+# within it keeps its date.
+CLOCK_TICK = 0.02  # seconds
+
+FileState = tuple[int, int, int, int]  # device, inode, size in bytes, date in nanoseconds since the epoch
+
+
+def open_file(source: str) -> BinaryIO:
+    """Open the file `source`, unbuffered: Pillow reads in large steps.
+
+    Raises PictureError if it is empty or no file, OSError if it cannot be opened.
+    """
+    mode = os.stat(source).st_mode
+    if stat.S_ISDIR(mode):
+        raise PictureError(failures.unlistable_folder())
+    if not stat.S_ISREG(mode):  # opening a pipe would wait for a writer
+        raise PictureError(failures.not_a_file())
+    file = open(source, "rb", buffering=0)  # noqa: SIM115 (the caller closes it)
+    if os.fstat(file.fileno()).st_size == 0:
+        file.close()
+        raise PictureError(failures.empty_file())
+    return file
+
+
+@contextlib.contextmanager
+def fail_if_modified(source: str, file: BinaryIO) -> Iterator[None]:
+    """Raise PictureError if `source` does not stay the opened `file`, as it is, until the block ends or fails."""
+    before = file_state(os.fstat(file.fileno()))
+    if 0 <= time.time_ns() - before[-1] < CLOCK_TICK * 1e9:
+        time.sleep(CLOCK_TICK)
+        before = file_state(os.fstat(file.fileno()))
+    try:
+        yield
+    except Exception as error:
+        if current_state(source) != before:
+            raise PictureError(failures.modified()) from error
+        raise
+    if current_state(source) != before:
+        raise PictureError(failures.modified())
+
+
+def current_state(path: str) -> FileState | None:
+    """Return the state of the file at `path`; None if there is none."""
+    try:
+        # Opened, since NFS may report old dates of a file that is not; without waiting, should it have become a pipe.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        return file_state(os.fstat(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+def file_state(status: os.stat_result) -> FileState:
+    """Return what differs between two states of a file: which file it is, its size and its date."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def open_picture(file: BinaryIO, max_pixels: int) -> Image.Image:
+    """Open the picture in `file`, reading its header only.
+
+    Raises PictureError if it has more than `max_pixels` pixels, whatever Pillow raises if it is in none of the
+    READABLE_FORMATS.
+    """
+    # Pillow's own limit on pixels is a global, and warns where it should refuse; the check below replaces it. Its
+    # limit on a PNG's compressed chunks (1 MB, against zip bombs) is less than some printers' profiles.
+    Image.MAX_IMAGE_PIXELS = None
+    PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES
+    file.seek(0)
+    start = file.read(12)
+    file.seek(0)
+    if start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS:
+        picture = open_heif(file)
+    else:
+        picture = Image.open(file, formats=READABLE_FORMATS)
+    width, height = picture.size
+    if width * height > max_pixels:
+        picture.close()
+        raise PictureError(failures.too_large(width, height, max_pixels))
+    return picture
+
+
+def open_heif(file: BinaryIO) -> Image.Image:
+    """Open a HEIC picture. Raises PictureError if the library that decodes it is missing, or it is damaged."""
+    try:
+        import pillow_heif  # an extra: only for those who have such pictures
+    except ImportError:
+        raise PictureError(failures.heic_library_missing()) from None
+    pillow_heif.register_heif_opener(thumbnails=False, decode_threads=1)
+    try:
+        return Image.open(file, formats=("HEIF",))
+    except UnidentifiedImageError:
+        raise PictureError(failures.damaged("not a whole HEIC picture")) from None
+
+
+def webp_size(start: bytes) -> tuple[int, int] | None:
+    """Return (width, height) from the first 30 bytes of a WebP file (RFC 9649, 2.5 to 2.7); None if they hold none.
+
+    Pillow asks its decoder, which needs all its memory to begin with.
+    """
+    kind = start[12:16] if start[:4] == b"RIFF" and start[8:12] == b"WEBP" and len(start) == 30 else b""
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(start[24:27], "little"), 1 + int.from_bytes(start[27:30], "little")
+    if kind == b"VP8L":
+        bits = int.from_bytes(start[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if kind == b"VP8 ":
+        return int.from_bytes(start[26:28], "little") & 0x3FFF, int.from_bytes(start[28:30], "little") & 0x3FFF
+    return None
+
+
+def header_size(file: BinaryIO, max_pixels: int) -> tuple[int, int]:
+    """Return (width, height) of the picture in `file`, without the decoder where that needs much memory.
+
+    Raises whatever Pillow raises at a header that it cannot read.
+    """
+    file.seek(0)
+    size = webp_size(file.read(30))
+    if size is None:
+        with open_picture(file, max_pixels) as picture:
+            size = picture.size
+    return size
+
+
+def check_trailer(file: BinaryIO, format: str | None) -> str | None:
+    """Return what is wrong with the end of a picture that could be decoded: bytes after it, or no end marker."""
+    marker = TRAILERS.get(format or "")
+    if marker is None:
+        return None
+    size = file.seek(0, os.SEEK_END)
+    file.seek(-min(size, len(marker)), os.SEEK_END)
+    if file.read() == marker:
+        return None
+    file.seek(-min(size, MAX_TAIL), os.SEEK_END)
+    tail = file.read()
+    end = tail.rfind(marker)
+    if end < 0:
+        return failures.end_marker_missing()
+    return failures.bytes_after_end(len(tail) - end - len(marker))
+
+
+def describe_error(error: Exception) -> Failure:
+    """Return why a picture could not be read, from whatever a decoder or the system raised."""
+    if isinstance(error, PictureError):
+        return error.failure
+    if isinstance(error, UnidentifiedImageError):
+        return failures.unsupported(READABLE_FORMATS)
+    if isinstance(error, OSError) and error.strerror:
+        return failures.unreadable(error)
+    return failures.damaged(str(error) or type(error).__name__)

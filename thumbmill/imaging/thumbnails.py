@@ -1,0 +1,199 @@
+"""The whole way of one picture: open, decode once, render every size, encode every format, write."""
+
+import resource
+from collections.abc import Callable, Iterable, Mapping
+from typing import BinaryIO, NamedTuple
+
+from PIL import Image, ImageFile
+
+from thumbmill import failures
+from thumbmill.errors import MemoryLimitError, PictureError
+from thumbmill.failures import Kind
+from thumbmill.files import remove_file, write_atomically
+from thumbmill.imaging.encode import FORMATS, encode
+from thumbmill.imaging.geometry import Size
+from thumbmill.imaging.reader import (
+    check_trailer,
+    describe_error,
+    fail_if_modified,
+    header_size,
+    open_file,
+    open_picture,
+)
+from thumbmill.imaging.render import render
+
+ANIMATED_FORMATS = ("GIF", "WEBP", "PNG", "AVIF")  # formats whose frames are an animation; a TIFF's are pages
+
+# Bytes of memory that a decoder may need for each pixel: libwebp's, the most of all (python -m trials.hostile).
+DECODER_BYTES_PER_PIXEL = 17
+
+
+class Thumbnail(NamedTuple):
+    """One file to make: its path, its size (as in config.yaml; `width`, `height` and `fit` are needed), its format."""
+
+    path: str
+    size: Size
+    format: str
+
+
+class Rendered(NamedTuple):
+    """What is to be saved: for each thumbnail its frames, one unless it is animated, with what they have in common."""
+
+    frames: list[list[Image.Image]]
+    durations: list[int]  # milliseconds that each frame is shown
+    loop: int  # how often the animation runs; 0: endlessly
+
+
+def make_thumbnails(
+    source: str,
+    thumbnails: Iterable[Thumbnail],
+    *,
+    quality: Mapping[str, int],
+    background: str = "#ffffff",
+    max_pixels: int = 200_000_000,
+    linear: bool = False,
+    animated: bool = False,
+    damaged: str = "refuse",
+) -> list[str]:
+    """Decode `source` once and write all its `thumbnails`, or none of them.
+
+    `quality` maps a format to its encoder's 1 to 100; `background` is the `#rrggbb` that shows through where a format
+    has no transparency and around a picture that is padded; `max_pixels` is the largest width x height accepted, of
+    all frames together where an animation stays one (`animated`); `linear` averages light instead of numbers;
+    `damaged` is "refuse", or "make" to make what can be decoded of a damaged picture.
+    Return notes for the user, one line each: what is wrong with the picture and did not keep it from being made.
+
+    Raises PictureError if the picture cannot be read or its file changes meanwhile, or a thumbnail cannot be written;
+    MemoryLimitError, a PictureError, if only memory is lacking.
+    """
+    thumbnails = list(thumbnails)
+    notes: list[str] = []
+    sizes = [thumbnail.size for thumbnail in thumbnails]
+    animated = animated and any(FORMATS[thumbnail.format].animates for thumbnail in thumbnails)
+
+    def attempt() -> Rendered:
+        return render_file(file, sizes, background, max_pixels, notes, linear=linear, animated=animated)
+
+    try:
+        with open_file(source) as file, fail_if_modified(source, file):
+            try:
+                rendered = attempt()
+            except MemoryError:
+                raise
+            except Exception as error:  # a decoder raises anything at a malformed file: struct.error, SyntaxError...
+                failure = describe_error(error)
+                if failure.kind == Kind.DAMAGED and may_lack_memory(file, max_pixels):
+                    raise MemoryLimitError(failures.out_of_memory(f"decode it, or {failure.text}")) from error
+                if damaged != "make" or failure.kind != Kind.DAMAGED:
+                    raise PictureError(failure) from error
+                rendered = attempt_despite_damage(failure, attempt)
+                notes.append(failures.made_despite(failure))
+    except MemoryError as error:
+        raise MemoryLimitError(failures.out_of_memory("decode it")) from error
+    except OSError as error:
+        raise PictureError(describe_error(error)) from error
+    write_all(encode_all(rendered, thumbnails, quality, background))
+    return list(dict.fromkeys(notes))
+
+
+def render_file(
+    file: BinaryIO,
+    sizes: list[Size],
+    background: str,
+    max_pixels: int,
+    notes: list[str],
+    *,
+    linear: bool,
+    animated: bool,
+) -> Rendered:
+    """Decode the picture in `file` and render it in all `sizes` (see make_thumbnails)."""
+    with open_picture(file, max_pixels) as picture:
+        count = getattr(picture, "n_frames", 1) if animated and picture.format in ANIMATED_FORMATS else 1
+        if picture.width * picture.height * count > max_pixels:
+            raise PictureError(failures.too_large(picture.width, picture.height, max_pixels, count))
+        regions = None
+        frames: list[list[Image.Image]] = [[] for _ in sizes]
+        durations = []
+        for number in range(count):
+            if count > 1:
+                picture.seek(number)
+            images, regions = render(
+                picture.copy() if count > 1 else picture,
+                sizes,
+                background,
+                notes,
+                linear=linear,
+                regions=regions,
+                reopen=lambda: open_picture(file, max_pixels),
+            )
+            for thumbnail, image in zip(frames, images, strict=True):
+                thumbnail.append(image)
+            durations.append(int(picture.info.get("duration", 0)))
+        # A GIF that does not say so runs once, a WebP endlessly.
+        loop = int(picture.info.get("loop", 1 if picture.format == "GIF" else 0))
+        if not ImageFile.LOAD_TRUNCATED_IMAGES and (note := check_trailer(file, picture.format)):
+            notes.append(note)
+    return Rendered(frames, durations, loop)
+
+
+def attempt_despite_damage(failure: failures.Failure, attempt: Callable[[], Rendered]) -> Rendered:
+    """Return what `attempt` returns when Pillow takes a picture that ends too early for complete; the rest is black.
+
+    Raises PictureError with the `failure` if even so nothing can be decoded.
+    """
+    # A global is the only way to ask Pillow for it. Another thread would take its damaged picture for sound meanwhile,
+    # but with the setting that leads here it would make it just as well.
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        return attempt()
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise PictureError(failure) from error
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def may_lack_memory(file: BinaryIO, max_pixels: int) -> bool:
+    """Whether a picture that could not be decoded is so large that this process's memory limit may be the reason.
+
+    libjpeg, libwebp, libavif and libheif, refused memory, report what they report of damaged files.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    if limit == resource.RLIM_INFINITY:
+        return False
+    try:
+        with open("/proc/self/statm") as status:
+            used = int(status.read().split()[5]) * resource.getpagesize()  # proc(5): data and stack, in pages
+        width, height = header_size(file, max_pixels)
+        return width * height * DECODER_BYTES_PER_PIXEL > limit - used
+    except Exception:  # a decoder raises anything; or this is no Linux
+        return False
+
+
+def encode_all(
+    rendered: Rendered, thumbnails: list[Thumbnail], quality: Mapping[str, int], background: str
+) -> list[tuple[str, bytes]]:
+    """Return (path, content) of each thumbnail. Raises PictureError, or MemoryLimitError if memory is lacking."""
+    encoded = []
+    for thumbnail, frames in zip(thumbnails, rendered.frames, strict=True):
+        try:
+            content = encode(frames, thumbnail.format, quality, background, rendered.durations, rendered.loop)
+        except MemoryError as error:
+            raise MemoryLimitError(failures.out_of_memory(f"save it as {thumbnail.format}")) from error
+        except (OSError, ValueError) as error:
+            failure = failures.not_encoded(thumbnail.format, *frames[0].size, error)
+            raise PictureError(failure) from error
+        encoded.append((thumbnail.path, content))
+    return encoded
+
+
+def write_all(files: list[tuple[str, bytes]]) -> None:
+    """Write all `files` (path, content), or none. Raises PictureError."""
+    for path, content in files:
+        try:
+            write_atomically(path, content)
+        except OSError as error:
+            for other, _ in files:
+                remove_file(other)
+            raise PictureError(failures.not_written(path, error)) from error
