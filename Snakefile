@@ -26,13 +26,10 @@ onsuccess:
     session.fail_if_outdated()
 
 
-localrules:
-    all,
-
-
 rule all:
     input:
         session.out_of_date,
+    localrule: True
 
 
 rule thumbnail:

@@ -7,17 +7,11 @@ from thumbmill.reports.inventory import check_has_files, state_parameter
 from thumbmill.reports.manifest import make_manifest
 
 
-localrules:
-    manifest,
-    write_manifest,
-    gallery,
-    write_gallery,
-
-
 rule manifest:
     input:
         session.out_of_date,
         "manifest/manifest.json",
+    localrule: True
 
 
 rule write_manifest:
@@ -29,6 +23,7 @@ rule write_manifest:
     log:
         "logs/manifest.txt",
     priority: -1
+    localrule: True
     threads: session.cores
     params:
         state=state_parameter(session, "manifest"),
@@ -40,6 +35,7 @@ rule gallery:
     input:
         session.out_of_date,
         "gallery/index.html",
+    localrule: True
 
 
 rule write_gallery:
@@ -50,6 +46,7 @@ rule write_gallery:
     log:
         "logs/gallery.txt",
     priority: -1
+    localrule: True
     threads: session.cores
     params:
         state=state_parameter(session, "gallery"),

@@ -6,10 +6,6 @@ import os
 from thumbmill.run.shards import ALL_ENDED, ALL_ENDED_LOG, LOG_PATTERN, RESULT_PATTERN
 
 
-localrules:
-    shards_ended,
-
-
 rule shard:
     output:
         RESULT_PATTERN,
@@ -35,5 +31,6 @@ rule shards_ended:
         touch(ALL_ENDED),
     log:
         ALL_ENDED_LOG,
+    localrule: True
     run:
         session.check_shards(input)

@@ -4,21 +4,16 @@ from thumbmill.reports.orphans import check_knows_orphans, list_orphans, removab
 from thumbmill.reports.plan import print_plan
 
 
-localrules:
-    retry,
-    plan,
-    orphans,
-    remove_orphans,
-
-
 rule retry:
     input:
         session.failed,
+    localrule: True
 
 
 rule plan:
     log:
         "logs/plan.txt",
+    localrule: True
     run:
         print_plan(session, log[0])
 
@@ -28,6 +23,7 @@ rule orphans:
         session.unless(check_knows_orphans, session.catalog.layout.output),
     log:
         "logs/orphans.txt",
+    localrule: True
     run:
         list_orphans(session.history, log[0])
 
@@ -37,5 +33,6 @@ rule remove_orphans:
         session.unless(removable, session.history, config["allow_mass_removal"]),
     log:
         "logs/removed.txt",
+    localrule: True
     run:
         remove_orphans(session.history, config["allow_mass_removal"], log[0])

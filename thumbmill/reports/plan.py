@@ -10,7 +10,7 @@ from thumbmill.failures import Failure, Kind
 from thumbmill.files import disk_usage, nearest_existing, write_lines
 from thumbmill.run.failures import read_failures
 from thumbmill.run.session import Session
-from thumbmill.text import format_bytes, format_duration
+from thumbmill.text import format_bytes, format_duration, plural
 
 CHECKSUM_LIMIT = 1_000_000  # bytes, Snakemake's default: of smaller sources it compares the content
 
@@ -114,10 +114,10 @@ def estimate(pictures: int, catalog: Catalog, each: Cost | None) -> list[str]:
     """Return what making this many pictures takes: files, time and disk space, one line for each."""
     files = pictures * len(catalog.layout.renditions)
     if each is None:
-        return [f"  to be written: {files:,} thumbnails", "  time and space: unknown before the first run"]
+        return [f"  to be written: {plural(files, 'thumbnail')}", "  time and space: unknown before the first run"]
     total = pictures * each.bytes
     lines = [
-        f"  to be written: {files:,} thumbnails, {format_bytes(total)}",
+        f"  to be written: {plural(files, 'thumbnail')}, {format_bytes(total)}",
         f"  time: {format_duration(pictures * each.seconds)} (as in the run that made {each.run_size:,})",
     ]
     if catalog.layout.output.is_remote:
