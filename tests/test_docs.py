@@ -145,7 +145,7 @@ def test_the_readmes_figures_are_those_measured():
 
 
 def test_the_settings_page_is_current():
-    assert settings_page.main(["--check"]) == 0, "run: python tools/settings_page.py"
+    assert settings_page.main(["--check"]) == 0, "run: python -m tools.settings_page"
 
 
 def test_the_settings_page_has_every_setting_with_its_default():

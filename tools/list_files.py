@@ -1,6 +1,6 @@
 """List the files that this workflow needs when Snakemake reads it from GitHub or GitLab (rules/deployed.smk).
 
-    python tools/list_files.py > thumbmill/FILES
+    python -m tools.list_files > thumbmill/FILES
 
 The last file is the package's own __init__.py.
 """

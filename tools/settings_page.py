@@ -1,7 +1,7 @@
 """Write docs/settings.md from the schema of the settings, schemas/config.schema.yaml.
 
-python tools/settings_page.py            writes the page
-python tools/settings_page.py --check    only says whether it is current (exit code 1 if not)
+python -m tools.settings_page            writes the page
+python -m tools.settings_page --check    only says whether it is current (exit code 1 if not)
 """
 
 import argparse
@@ -19,7 +19,7 @@ PAGE = REPOSITORY / "docs/settings.md"
 Schema = Mapping[str, Any]
 
 INTRODUCTION = """\
-<!-- Made by python tools/settings_page.py from schemas/config.schema.yaml. -->
+<!-- Made by python -m tools.settings_page from schemas/config.schema.yaml. -->
 # Settings
 
 All settings live in [config.yaml](../config.yaml), each with a comment. There are three ways to change one; the later
@@ -100,7 +100,7 @@ def settings_page(schema: Schema) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the page; with --check, return 1 if it holds something else."""
-    parser = argparse.ArgumentParser(prog="python tools/settings_page.py", description=f"Write {PAGE.name}.")
+    parser = argparse.ArgumentParser(prog="python -m tools.settings_page", description=f"Write {PAGE.name}.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the page is out of date")
     check = parser.parse_args(arguments).check
     text = settings_page(yaml.safe_load(SCHEMA.read_text(encoding="utf-8")))

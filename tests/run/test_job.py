@@ -175,3 +175,14 @@ def test_lack_of_memory_says_how_much_there_was_and_what_to_do(worker_memory, ma
     assert str(caught.value).startswith(f"not enough memory to decode it: a worker may use {worker_memory} MB (")
     assert advice in str(caught.value)
     assert not isinstance(caught.value, MemoryLimitError)
+
+
+@pytest.mark.parametrize("output", ["thumbnails", "s3://shop/thumbnails"])
+def test_a_lost_folder_of_copies_is_made_again_but_not_one_of_the_user(output):
+    """Snakemake removes an empty folder of its copies while another shard's worker is about to write there."""
+    os.rmdir("thumbnails/thumb")
+    if output == "thumbnails":
+        assert failure_of(output=output).kind == Kind.NOT_WRITTEN
+    else:
+        run(output=output)
+        assert os.path.getsize("thumbnails/thumb/a.jpg") > 0

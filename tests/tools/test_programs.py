@@ -27,9 +27,7 @@ def test_a_program_answers_help(module, capsys):
         importlib.import_module(module).main(["--help"])
     assert not ended.value.code
     help_text = capsys.readouterr().out
-    script = module.startswith("tools.")
-    name = f"{module.replace('.', '/')}.py" if script else f"-m {module.removesuffix('.__main__')}"
-    assert help_text.startswith(f"usage: python {name} ")
+    assert help_text.startswith(f"usage: python -m {module.removesuffix('.__main__')} ")
     # A description begins after two blanks or more, or on a line of its own.
     options = re.findall(r"^  -.*(?:\n {24}.*)?", help_text, re.MULTILINE)
     assert options and all(re.search(r"\S(?: {2,}|\n +)\S", option) for option in options)

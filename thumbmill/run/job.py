@@ -4,6 +4,7 @@ Needs the standard library and Pillow only, as it also runs in the environment o
 """
 
 import contextlib
+import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -60,7 +61,17 @@ def make_picture(
         reported_memory_limit(config),
         limited(config["max_seconds"], config["worker_memory"]),
     ):
-        return make_renditions(source, outputs, layout, config)
+        try:
+            return make_renditions(source, outputs, layout, config)
+        except PictureError:
+            folders = {os.path.dirname(path) for path in outputs}
+            if not layout.output.is_remote or all(map(os.path.isdir, folders)):
+                raise
+            # These are Snakemake's copies of objects. When the run of one shard ends, it removes their folder if it is
+            # empty, though another shard's worker is about to write there.
+            for folder in folders:
+                os.makedirs(folder, exist_ok=True)
+            return make_renditions(source, outputs, layout, config)
 
 
 def make_renditions(source: str, paths: Iterable[str], layout: Layout, config: Mapping[str, Any]) -> list[str]:
