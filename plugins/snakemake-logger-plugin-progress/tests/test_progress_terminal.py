@@ -108,7 +108,9 @@ def test_standard_output_goes_where_it_is_meant_to(workflow):
 
 
 def test_ctrl_c_leaves_the_terminal_as_it_was(workflow):
-    code, text = run_in_terminal(snakemake(), workflow, columns=80, interrupt_at=" left")
+    # Jobs that do not end by themselves, however late the key is pressed.
+    (workflow / "Snakefile").write_text(WORKFLOW.replace("sleep 0.5", "sleep 600"))
+    code, text = run_in_terminal(snakemake(), workflow, columns=80, interrupt_at=f"/{JOBS} jobs")
     assert code != 0
     assert "Terminating processes on user request" in text
     assert text.rfind("\x1b[?25h") > text.rfind("\x1b[?25l"), "the cursor is shown"
