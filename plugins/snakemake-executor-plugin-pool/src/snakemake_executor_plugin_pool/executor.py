@@ -41,12 +41,15 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from snakemake_interface_executor_plugins.executors.real import RealExecutor
 from snakemake_interface_executor_plugins.settings import ExecMode
 
 from .settings import ExecutorSettings
+
+if TYPE_CHECKING:
+    from .pool import Pool
 
 
 class Executor(RealExecutor):
@@ -62,18 +65,16 @@ class Executor(RealExecutor):
         # Not at the top of the file: Snakemake imports every installed plugin at every start, and the fork server
         # imports this package; neither needs what these modules import.
         from .dispatcher import Dispatcher
-        from .fork_server import ForkServer
         from .internals import BuiltinExecutor
         from .open_files import raise_open_file_limit
-        from .pool import Pool, ProcessPool, ThreadPool
+        from .pool import ThreadPool
         from .reporter import Reporter
 
         self._settings: ExecutorSettings = self.executor_settings or ExecutorSettings()
         self._pool: Pool
         if self._settings.kind == "process":
-            server = ForkServer(self._settings.modules)
+            self._pool = self._process_pool()
             raise_open_file_limit(self.cores)  # not before: scripts keep the limit that the user has set
-            self._pool = ProcessPool(server, self._settings.jobs_per_worker)
         else:
             self._pool = ThreadPool(self.cores)
         self._reporter = Reporter(self)
@@ -84,6 +85,23 @@ class Executor(RealExecutor):
         self._started = False
         # A large DAG is millions of objects that live to the end: keep the garbage collector from going through them.
         gc.freeze()
+
+    def _process_pool(self) -> "Pool":
+        """Return the pool of processes: fresh ones, workers for rules that ask for them, or both."""
+        from .fork_server import ForkServer
+        from .fresh_pool import FreshPool
+        from .internals import jobs_by_rule
+        from .pool import CombinedPool, ReusePool
+        from .preload import LearnedModules
+
+        remaining = jobs_by_rule(self.workflow)
+        fresh = FreshPool(self._settings.modules, remaining, LearnedModules())
+        reuse = remaining.keys() & self._settings.reuse_rules
+        if remaining.keys() - reuse:
+            fresh.prestart()
+        if not reuse:
+            return fresh
+        return CombinedPool(fresh, ReusePool(ForkServer(self._settings.modules), self._settings.jobs_per_worker))
 
     @property
     def cores(self) -> int:

@@ -25,14 +25,16 @@ class Script:
     """A script, and what all jobs that run it have in common.
 
     `path` is the file that tracebacks name, `source` the copy to read, `directory` is `snakemake.scriptdir`,
-    `search_path` the script's whole `sys.path`, `own_path` the entries of it that other scripts do not share, and
-    `config` the pickled workflow config.
+    `search_path` the whole `sys.path` of a script in a worker that is reused, `extra_path` what follows the interpreter's
+    own `sys.path` in a new process, `own_path` those entries of it that other scripts do not share, and `config` the
+    pickled workflow config.
     """
 
     path: str
     source: str
     directory: str
     search_path: tuple[str, ...]
+    extra_path: tuple[str, ...]
     own_path: tuple[str, ...]
     config: bytes
 

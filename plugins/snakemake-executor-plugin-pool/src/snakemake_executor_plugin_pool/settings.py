@@ -48,6 +48,20 @@ class ExecutorSettings(ExecutorSettingsBase):
             "loaded once and shared by all worker processes.",
         },
     )
+    reuse: str = field(
+        default="",
+        metadata={
+            "help": "Rules, separated by commas, whose jobs run one after another in workers that stay up, instead of "
+            "each in a process of its own. For many jobs of milliseconds whose script is written for it: see README.",
+        },
+    )
+    ignore_runtime: bool = field(
+        default=False,
+        metadata={
+            "help": "Let scripts run on when they exceed the resource 'runtime' (minutes), as the built-in executor "
+            "does, instead of ending them.",
+        },
+    )
     no_empty_logs: bool = field(
         default=False,
         metadata={
@@ -87,6 +101,11 @@ class ExecutorSettings(ExecutorSettingsBase):
         for name in self.modules:
             if not can_import(name):
                 raise setting_error("preload", name, "the name of a module that can be imported")
+
+    @property
+    def reuse_rules(self) -> set[str]:
+        """The names of the rules whose jobs may run in one worker."""
+        return {name.strip() for name in self.reuse.split(",") if name.strip()}
 
     @property
     def modules(self) -> list[str]:

@@ -12,7 +12,7 @@ class Task:
     """A script to run for one job.
 
     `payload` is the pickled `snakemake` object, without its config. `limit` is a time limit in seconds, None for none.
-    `fresh` asks for a worker that has not run anything yet. `seconds` is how long the script is expected to take.
+    `reuse` allows a worker that has run other jobs of the script, `fresh` asks for a new one all the same. `seconds` is how long the script is expected to take.
     """
 
     job: Any
@@ -23,6 +23,8 @@ class Task:
     limit: float | None = None
     fresh: bool = False
     seconds: float = math.inf
+    rule: str = ""
+    reuse: bool = False
 
 
 @dataclass
