@@ -43,6 +43,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.real import RealExecutor
 from snakemake_interface_executor_plugins.settings import ExecMode
 
@@ -62,11 +63,12 @@ class Executor(RealExecutor):
     holds_back_to_cores = True
 
     def __post_init__(self) -> None:
+        if sys.platform == "win32":
+            raise WorkflowError("--executor pool does not work on Windows, where processes cannot be forked.")
         # Not at the top of the file: Snakemake imports every installed plugin at every start, and the fork server
         # imports this package; neither needs what these modules import.
         from .dispatcher import Dispatcher
         from .internals import BuiltinExecutor
-        from .open_files import raise_open_file_limit
         from .pool import ThreadPool
         from .reporter import Reporter
 
@@ -74,7 +76,6 @@ class Executor(RealExecutor):
         self._pool: Pool
         if self._settings.kind == "process":
             self._pool = self._process_pool()
-            raise_open_file_limit(self.cores)  # not before: scripts keep the limit that the user has set
         else:
             self._pool = ThreadPool(self.cores)
         self._reporter = Reporter(self)
@@ -90,18 +91,22 @@ class Executor(RealExecutor):
         """Return the pool of processes: fresh ones, workers for rules that ask for them, or both."""
         from .fork_server import ForkServer
         from .fresh_pool import FreshPool
-        from .internals import jobs_by_rule
+        from .internals import fixed_threads, script_jobs_by_rule
+        from .open_files import raise_open_file_limit
         from .pool import CombinedPool, ReusePool
         from .preload import LearnedModules
 
-        remaining = jobs_by_rule(self.workflow)
-        fresh = FreshPool(self._settings.modules, remaining, LearnedModules())
+        remaining = script_jobs_by_rule(self.workflow)
         reuse = remaining.keys() & self._settings.reuse_rules
-        if remaining.keys() - reuse:
-            fresh.prestart()
+        for rule in reuse:
+            del remaining[rule]
+        fresh = FreshPool(self._settings.modules, remaining, LearnedModules())
+        fresh.prestart({rule: threads for rule in remaining if (threads := fixed_threads(self.workflow, rule))})
         if not reuse:
             return fresh
-        return CombinedPool(fresh, ReusePool(ForkServer(self._settings.modules), self._settings.jobs_per_worker))
+        pool = CombinedPool(fresh, ReusePool(ForkServer(self._settings.modules), self._settings.jobs_per_worker))
+        raise_open_file_limit(self.cores)  # not before: scripts keep the limit that the user has set
+        return pool
 
     @property
     def cores(self) -> int:

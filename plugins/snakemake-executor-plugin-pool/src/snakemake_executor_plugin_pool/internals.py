@@ -98,6 +98,9 @@ def script_of(job: Any) -> Script | None:
     if not isinstance(source, LocalSourceFile) or not source.get_filename().endswith(".py"):
         return None
     cached = sourcecache.get_path(source)
+    with open(cached, "rb") as file:
+        if b"__real_file__" in file.read():
+            return None  # the name of the temporary copy that the built-in executor runs
     directory = source.get_basedir().get_path_or_uri(secret_free=True)
     own_path = (os.path.dirname(cached), directory)
     return Script(
@@ -173,12 +176,19 @@ def make_task(job: Any, script: Script, seconds: float, reuse: bool, enforce_run
     )
 
 
-def jobs_by_rule(workflow: Any) -> Counter[str]:
-    """Return how many jobs of each rule the run is going to start, as far as its DAG is known yet.
+def script_jobs_by_rule(workflow: Any) -> Counter[str]:
+    """Return how many jobs with a script each rule has left, as far as the DAG is known yet.
 
-    An executor is handed a few jobs at a time, and not told what follows.
+    An executor is handed a few jobs at a time, and does not learn what follows.
     """
-    return Counter(job.rule.name for job in workflow.dag.needrun_jobs())
+    return Counter(job.rule.name for job in workflow.dag.needrun_jobs() if job.rule.script)
+
+
+def fixed_threads(workflow: Any, rule: str) -> int | None:
+    """Return the number of threads of all jobs of a rule, or None if a function decides that."""
+    threads = workflow.get_rule(rule).resources.get("_cores")
+    threads = getattr(threads, "value", threads)
+    return min(threads, workflow.resource_settings.cores) if isinstance(threads, int) else None
 
 
 def print_exception(error: BaseException, workflow: Any) -> None:

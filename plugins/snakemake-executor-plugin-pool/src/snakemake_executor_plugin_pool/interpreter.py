@@ -3,6 +3,7 @@
 Every server imports this module, so it imports little.
 """
 
+import mmap
 import os
 import pickle
 import signal
@@ -26,8 +27,7 @@ TMPDIR_VARIABLES = ("TMPDIR", "TMP", "TEMP", "TEMPDIR")
 class Job(NamedTuple):
     """What a server needs to run the script of one job.
 
-    `payload` is the pickled `snakemake` object, without its config; `environment` is that of Snakemake's process, or
-    None if it is still as it was when the server started; `learn` asks for the modules that the script has imported.
+    `payload` is the pickled `snakemake` object, without its config; `learn` asks for the modules that the script imports.
     """
 
     script: Script
@@ -35,33 +35,40 @@ class Job(NamedTuple):
     threads: int
     tmpdir: str | None
     directory: str
-    environment: dict[str, str] | None
     learn: bool
 
 
 class Report(NamedTuple):
-    """What a script's process leaves behind: why it failed (None if it did not), and the modules that it imported."""
+    """What a script's process leaves behind.
+
+    `reason` is why it failed (None if it did not), `modules` are those that it imported and that other scripts would
+    find as well, `own_modules` the names and files of those that they might not.
+    """
 
     reason: str | None
     disk_full: bool
     modules: list[str]
+    own_modules: list[tuple[str, str]]
 
 
 def job_environment(threads: int, tmpdir: str | None) -> dict[str, str]:
     """Return the environment variables that Snakemake sets for a script (`snakemake.shell.shell.__new__`)."""
-    return {**dict.fromkeys(THREAD_VARIABLES, str(threads)), **(dict.fromkeys(TMPDIR_VARIABLES, tmpdir) if tmpdir else {})}
+    temporary = dict.fromkeys(TMPDIR_VARIABLES, tmpdir) if tmpdir else {}
+    return dict.fromkeys(THREAD_VARIABLES, str(threads)) | temporary
 
 
-def run_as_interpreter(job: Job, default_path: list[str], report: int) -> int:
+def run_as_interpreter(job: Job, report: mmap.mmap, default_path: list[str]) -> int:
     """Run a script as `__main__`; return the exit status, with which the caller has to end the interpreter.
 
-    `default_path` is the interpreter's own `sys.path`. A Report is written to the file descriptor `report`.
+    `default_path` is the interpreter's own `sys.path`. A Report is written to the memory `report`.
     """
     pid, imported = os.getpid(), set(sys.modules)
-    become_new(job, default_path)
     status, reason = 0, None
     error: BaseException | None = None
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        become_new(job, default_path)
         snakemake = pickle.loads(job.payload)
         snakemake.config = pickle.loads(job.script.config)
         main = new_main(job.script, snakemake)
@@ -75,20 +82,18 @@ def run_as_interpreter(job: Job, default_path: list[str], report: int) -> int:
         print_traceback(exception)
         status, reason, error = 1, one_line("".join(traceback.format_exception_only(exception))), exception
     if os.getpid() == pid:  # otherwise the script has forked, and this is the child, which has nothing to report
-        modules = shared_modules(imported, default_path) if job.learn else []
-        write_report(report, Report(reason, is_disk_full(error), modules))
+        modules, own_modules = imported_modules(imported, default_path) if job.learn else ([], [])
+        write_report(report, Report(reason, is_disk_full(error), modules, own_modules))
     return status
 
 
 def become_new(job: Job, default_path: list[str]) -> None:
     """Give this process what differs between a forked one and a new interpreter that runs the script."""
-    if job.environment is not None:
-        os.environ.clear()
-        os.environ.update(job.environment)
     os.environ.update(job_environment(job.threads, job.tmpdir))
     os.chdir(job.directory)
     # as for a script in an interpreter of its own: first the directory that Snakemake writes it to
-    sys.path[:] = [os.path.join(job.directory, ".snakemake/scripts"), *default_path, *job.script.extra_path]
+    first = [] if sys.flags.safe_path else [os.path.join(job.directory, ".snakemake/scripts")]
+    sys.path[:] = [*first, *default_path, *job.script.extra_path]
     sys.argv[:] = [job.script.path]
     if "tempfile" in sys.modules:
         sys.modules["tempfile"].tempdir = None  # type: ignore[attr-defined]
@@ -102,7 +107,10 @@ def exit_status(exit: SystemExit) -> int:
         return 0
     if isinstance(exit.code, int):
         return exit.code & 0xFF
-    print(exit.code, file=sys.stderr)
+    try:
+        print(exit.code, file=sys.stderr)
+    except Exception:
+        pass  # the script has closed it
     return 1
 
 
@@ -113,24 +121,26 @@ def exit_reason(exit: SystemExit) -> str | None:
     return f"exit status {exit.code}" if isinstance(exit.code, int) else one_line(str(exit.code))
 
 
-def shared_modules(known: set[str], default_path: list[str]) -> list[str]:
-    """Return the modules that have been imported beyond the `known` ones, and that any script would find as well.
+def imported_modules(known: set[str], default_path: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return the modules beyond the `known` ones that any script would find, and names and files of all others.
 
-    In the order in which they were imported. The script's own modules are not among them: another script may have others
-    of the same name.
+    Both are in the order in which they were imported. The others are the workflow's own, of which another script may
+    have one of the same name.
     """
     roots = {os.path.realpath(entry) for entry in default_path}
     tops: dict[str, bool] = {}
-    modules = []
-    for name in list(sys.modules):
+    shared, own = [], []
+    for name, module in list(sys.modules.items()):
         if name in known or name in ("__main__", "__mp_main__"):
             continue
         top = name.partition(".")[0]
         if top not in tops:
             tops[top] = is_installed(sys.modules.get(top), roots)
-        if tops[top] and getattr(sys.modules[name], "__spec__", None) is not None:
-            modules.append(name)
-    return modules
+        if not tops[top]:
+            own.append((name, str(getattr(module, "__file__", None) or "")))
+        elif getattr(module, "__spec__", None) is not None:
+            shared.append(name)
+    return shared, own
 
 
 def is_installed(module: Any, roots: set[str]) -> bool:
@@ -148,18 +158,14 @@ def is_installed(module: Any, roots: set[str]) -> bool:
         return False
 
 
-def write_report(descriptor: int, report: Report) -> None:
-    """Write a report; a script that has closed all descriptors leaves none."""
-    try:
-        os.pwrite(descriptor, pickle.dumps(tuple(report)), 0)
-    except OSError:
-        pass
+def write_report(memory: mmap.mmap, report: Report) -> None:
+    """Write a report, without modules if it would be too long."""
+    content = pickle.dumps(tuple(report))
+    if len(content) > len(memory):
+        content = pickle.dumps(tuple(report._replace(modules=[], own_modules=[])))
+    memory[: len(content)] = content
 
 
-def read_report(descriptor: int) -> Report | None:
-    """Return the report in a file, or None if there is none, since the script's process has ended in another way."""
-    try:
-        content = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-        return Report(*pickle.loads(content)) if content else None
-    except Exception:  # a script may write anything there
-        return None
+def read_report(memory: mmap.mmap) -> Report | None:
+    """Return the report in a memory, or None if there is none, since the script's process has ended in another way."""
+    return Report(*pickle.loads(memory)) if memory[:1] != b"\0" else None

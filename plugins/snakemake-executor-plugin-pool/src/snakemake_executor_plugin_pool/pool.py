@@ -71,7 +71,7 @@ class Pool(ABC):
 
     def fileno(self) -> int:
         """Return a file descriptor that becomes readable when there is something to wait for."""
-        return self._selector.fileno()
+        return int(self._selector.fileno())
 
     @abstractmethod
     def start(self, task: Task) -> None:

@@ -3,7 +3,9 @@
 Every worker imports this module, so it imports little.
 """
 
+import builtins
 import errno
+import importlib.machinery
 import os
 import pickle
 import sys
@@ -25,9 +27,9 @@ class Script:
     """A script, and what all jobs that run it have in common.
 
     `path` is the file that tracebacks name, `source` the copy to read, `directory` is `snakemake.scriptdir`,
-    `search_path` the whole `sys.path` of a script in a worker that is reused, `extra_path` what follows the interpreter's
-    own `sys.path` in a new process, `own_path` those entries of it that other scripts do not share, and `config` the
-    pickled workflow config.
+    `search_path` the whole `sys.path` of a script in a worker that is reused, `extra_path` what follows the
+    interpreter's own `sys.path` in a new process, `own_path` those entries of it that other scripts do not share, and
+    `config` the pickled workflow config.
     """
 
     path: str
@@ -96,7 +98,10 @@ def new_main(script: Script, snakemake: Any) -> types.ModuleType:
 
     main = types.ModuleType("__main__")
     vars(main).update(
-        __builtins__=__builtins__,
+        __builtins__=builtins,
+        __annotations__={},
+        __cached__=None,
+        __loader__=importlib.machinery.SourceFileLoader("__main__", script.path),
         __file__=script.path,
         __real_file__=script.path,
         sys=sys,
