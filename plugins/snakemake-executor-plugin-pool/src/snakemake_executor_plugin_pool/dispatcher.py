@@ -230,7 +230,7 @@ class Dispatcher:
         self._free_cores -= cores_of(job)
 
     def _finish(self, outcome: Outcome) -> None:
-        task, job = outcome.task, outcome.task.job
+        job = outcome.task.job
         del self._running[job]
         if not outcome.cores_taken_over:
             self._free_cores += cores_of(job)

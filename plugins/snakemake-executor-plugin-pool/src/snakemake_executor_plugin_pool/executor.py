@@ -14,24 +14,29 @@ How a job flows through this package:
     +----------+         +--------------------------+
        | submit                      ^
        v                             |
-    +--------------------------------------+  start, queue (Task)   +-------------+
-    | Dispatcher                           | ---------------------> | ProcessPool |
-    |   JobQueue: by priority              |                        | or          |
-    |   free cores, seconds of each rule   | <--------------------- | ThreadPool  |
-    |   prepares: ScriptLookup, make_task  |     wait (Outcome)     +-------------+
-    +--------------------------------------+                          |         |
-       | anything but a plain Python script            fork, end: one |         | script and `snakemake` object,
-       v                                                    socket    |         | pickled: one socket per worker
-    +-----------------+                                               v         v
-    | BuiltinExecutor | --> one process per job     +-------------+  os.fork  +--------+
-    | (Snakemake's)   |                             | fork server | --------> | worker |
-    +-----------------+                             | (preloads)  |           +--------+
-                                                    +-------------+
+    +--------------------------------------+  start, queue (Task)   +--------------------------+
+    | Dispatcher                           | ---------------------> | FreshPool  (the default) |
+    |   JobQueue: by priority              |                        | ReusePool  (--pool-reuse)|
+    |   free cores, seconds of each rule   | <--------------------- | ThreadPool (--pool-kind) |
+    |   prepares: ScriptLookup, make_task  |     wait (Outcome)     +--------------------------+
+    +--------------------------------------+                          |                  |
+       | anything but a plain Python script   Load, Start;            |                  | fork, end: one socket;
+       v                              Started, Ended: one socket each |                  | jobs: one socket per worker
+    +-----------------+                                               v                  v
+    | BuiltinExecutor | --> one process per job     +--------------------+           +-------------+
+    | (Snakemake's)   |                             | FreshServer        |           | ForkServer  |
+    +-----------------+                             |   bare             |           +-------------+
+                                                    |   learned modules  |                  | os.fork
+                                                    +--------------------+                  v
+                                                       | os.fork for each job       +--------------+
+                                                       v                            | worker: jobs |
+                                                    +--------------------+          | of one script|
+                                                    | interpreter: a job |          +--------------+
+                                                    +--------------------+
 
-The fork server starts when Snakemake constructs the executor, which is after it has built the DAG. It needs 0.1 s, and
-longer to preload modules. Snakemake takes as long to select 1,000 jobs, so that no job waits for it; with ten jobs the
-first one does. The only earlier moment at which Snakemake calls a plugin is the construction of the settings, and that
-also happens in runs that start no job at all.
+The first servers start when Snakemake constructs the executor, which is after it has built the DAG. A bare server needs
+0.1 s, one with modules as long as it takes to import them. The only earlier moment at which Snakemake calls a plugin is
+the construction of the settings, and that also happens in runs that start no job at all.
 """
 
 import contextlib
@@ -101,12 +106,12 @@ class Executor(RealExecutor):
         for rule in reuse:
             del remaining[rule]
         fresh = FreshPool(self._settings.modules, remaining, LearnedModules())
+        if reuse:  # each worker is an open file
+            raise_open_file_limit(self.cores)  # not earlier: scripts keep the limit that the user has set
         fresh.prestart({rule: threads for rule in remaining if (threads := fixed_threads(self.workflow, rule))})
         if not reuse:
             return fresh
-        pool = CombinedPool(fresh, ReusePool(ForkServer(self._settings.modules), self._settings.jobs_per_worker))
-        raise_open_file_limit(self.cores)  # not before: scripts keep the limit that the user has set
-        return pool
+        return CombinedPool(fresh, ReusePool(ForkServer(self._settings.modules), self._settings.jobs_per_worker))
 
     @property
     def cores(self) -> int:

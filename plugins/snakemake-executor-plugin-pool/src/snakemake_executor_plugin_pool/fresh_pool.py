@@ -39,8 +39,8 @@ class RunningJob:
 class FreshPool(Pool):
     """Runs each task in a process of its own.
 
-    Every server imports `modules`. `remaining` counts the jobs of each rule that have not been started yet, and `learned`
-    are the modules that rules import. All jobs have the limit of open files that this process has now.
+    Every server imports `modules`. `remaining` counts the jobs of each rule that have not been started yet, and
+    `learned` are the modules that rules import. All jobs have the limit of open files that this process has now.
     """
 
     def __init__(self, modules: list[str], remaining: Counter[str], learned: LearnedModules) -> None:

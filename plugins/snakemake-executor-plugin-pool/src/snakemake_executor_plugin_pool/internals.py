@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 import psutil
+from snakemake import PIP_DEPLOYMENTS_PATH
 from snakemake.common import get_snakemake_searchpaths
 from snakemake.exceptions import print_exception as _print_exception
 from snakemake.executors.local import Executor as LocalExecutor
@@ -109,7 +110,7 @@ def script_of(job: Any) -> Script | None:
         directory=directory,
         # as for a script in an interpreter of its own: first the directory that Snakemake writes it to
         search_path=(os.path.abspath(".snakemake/scripts"), *sys.path[1:], *get_snakemake_searchpaths(), *own_path),
-        extra_path=(*get_snakemake_searchpaths(), *own_path),
+        extra_path=(*get_snakemake_searchpaths(), *own_path, PIP_DEPLOYMENTS_PATH),  # importing Snakemake adds the last
         own_path=own_path,
         # the config that the rule's code sees: that of its module, if it comes from one
         config=pickle.dumps(rule.run_func.__globals__["config"]),
@@ -186,9 +187,8 @@ def script_jobs_by_rule(workflow: Any) -> Counter[str]:
 
 def fixed_threads(workflow: Any, rule: str) -> int | None:
     """Return the number of threads of all jobs of a rule, or None if a function decides that."""
-    threads = workflow.get_rule(rule).resources.get("_cores")
-    threads = getattr(threads, "value", threads)
-    return min(threads, workflow.resource_settings.cores) if isinstance(threads, int) else None
+    threads = workflow.get_rule(rule).resources["_cores"]
+    return None if threads.is_evaluable() else min(int(threads.value), workflow.resource_settings.cores)
 
 
 def print_exception(error: BaseException, workflow: Any) -> None:

@@ -27,7 +27,8 @@ TMPDIR_VARIABLES = ("TMPDIR", "TMP", "TEMP", "TEMPDIR")
 class Job(NamedTuple):
     """What a server needs to run the script of one job.
 
-    `payload` is the pickled `snakemake` object, without its config; `learn` asks for the modules that the script imports.
+    `payload` is the pickled `snakemake` object, without its config; `learn` asks for the modules that the script has
+    imported at its end.
     """
 
     script: Script

@@ -168,7 +168,8 @@ class ThreadPool(Pool):
 class ReusePool(Pool):
     """Worker processes that run the jobs of one script after another.
 
-    They are replaced when they crash, exceed a time limit, or have done their share: `tasks_per_worker`, 0 for no limit.
+    They are replaced when they crash, exceed a time limit, or have done their share: `tasks_per_worker`, 0 for no
+    limit.
     """
 
     # A task is only sent to a busy worker if it fits into the buffer of its connection: sending must never wait.
