@@ -94,6 +94,8 @@ class Executor(RealExecutor):
 
     def _process_pool(self) -> "Pool":
         """Return the pool of processes: fresh ones, workers for rules that ask for them, or both."""
+        import resource  # which Windows does not have
+
         from .fork_server import ForkServer
         from .fresh_pool import FreshPool
         from .internals import fixed_threads, script_jobs_by_rule
@@ -105,13 +107,15 @@ class Executor(RealExecutor):
         reuse = remaining.keys() & self._settings.reuse_rules
         for rule in reuse:
             del remaining[rule]
-        fresh = FreshPool(self._settings.modules, remaining, LearnedModules())
+        open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]  # scripts keep the limit that the user has set
         if reuse:  # each worker is an open file
-            raise_open_file_limit(self.cores)  # not earlier: scripts keep the limit that the user has set
+            raise_open_file_limit(self.cores)
+        fresh = FreshPool(self._settings.modules, remaining, LearnedModules(), open_files)
         fresh.prestart({rule: threads for rule in remaining if (threads := fixed_threads(self.workflow, rule))})
         if not reuse:
             return fresh
-        return CombinedPool(fresh, ReusePool(ForkServer(self._settings.modules), self._settings.jobs_per_worker))
+        server = ForkServer(self._settings.modules, open_files)
+        return CombinedPool(fresh, ReusePool(server, self._settings.jobs_per_worker))
 
     @property
     def cores(self) -> int:

@@ -1,7 +1,6 @@
 """The pool that runs each job in a process of its own, forked from a server that has imported what it needs."""
 
 import os
-import resource
 import selectors
 import signal
 import time
@@ -40,10 +39,10 @@ class FreshPool(Pool):
     """Runs each task in a process of its own.
 
     Every server imports `modules`. `remaining` counts the jobs of each rule that have not been started yet, and
-    `learned` are the modules that rules import. All jobs have the limit of open files that this process has now.
+    `learned` are the modules that rules import. `open_files` is the soft limit that all jobs get.
     """
 
-    def __init__(self, modules: list[str], remaining: Counter[str], learned: LearnedModules) -> None:
+    def __init__(self, modules: list[str], remaining: Counter[str], learned: LearnedModules, open_files: int) -> None:
         super().__init__()
         self._always = modules
         self._remaining = remaining
@@ -57,7 +56,7 @@ class FreshPool(Pool):
         self._running: dict[int, RunningJob] = {}  # by number
         self._number = 0
         self._environment = interpreter_environment()
-        self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._open_files = open_files
 
     def prestart(self, threads: dict[str, int]) -> None:
         """Start the servers that jobs are going to need, while Snakemake prepares the first ones.

@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import re
+import signal
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -137,6 +138,8 @@ def import_modules(modules: list[str]) -> list[str]:
             finally:
                 flush()
             if os.fstat(output).st_size or (open_resources() != before and resources_after_fork() != before):
+                for pid in open_resources()[1] - before[1]:
+                    os.kill(pid, signal.SIGKILL)
                 return [module.partition(".")[0]]
     return []
 
@@ -165,21 +168,21 @@ def flush() -> None:
             stream.flush()
 
 
-def open_resources() -> tuple[int, int, int]:
-    """Return how many threads, child processes and open files this process has."""
+def open_resources() -> tuple[int, frozenset[int], int]:
+    """Return the number of threads, the child processes, and the number of open files of this process."""
     try:
         threads = len(os.listdir("/proc/self/task"))
         with open(f"/proc/self/task/{os.getpid()}/children") as file:
-            children = len(file.read().split())
+            children = frozenset(map(int, file.read().split()))
         return threads, children, len(os.listdir("/proc/self/fd"))
     except OSError:  # no Linux
         import psutil
 
         process = psutil.Process()
-        return process.num_threads(), len(process.children()), process.num_fds()
+        return process.num_threads(), frozenset(child.pid for child in process.children()), process.num_fds()
 
 
-def resources_after_fork() -> tuple[int, int, int]:
+def resources_after_fork() -> tuple[int, frozenset[int], int]:
     """Fork once, and count again: OpenBLAS ends its threads before a fork, and starts new ones after it."""
     pid = os.fork()
     if pid == 0:
