@@ -8,7 +8,7 @@ CASES = {
     "builtins": ("snakemake.other = 1", "hasattr(snakemake, 'other')", False),
     "config": ("snakemake.config['x'] = 1", "snakemake.config", {}),
     "main": ("import sys; sys.modules['__main__'].leftover = 1", "hasattr(sys.modules['__main__'], 'leftover')", False),
-    "directory": ("import os; os.mkdir('d'); os.chdir('d')", "os.path.exists('before.txt')", True),
+    "directory": ("import os; os.mkdir('d'); os.chdir('d')", "os.path.exists('Snakefile')", True),
     "path": ("import sys; sys.path.insert(0, '/nowhere')", "'/nowhere' in sys.path", False),
     "arguments": ("import sys; sys.argv.append('x')", "len(sys.argv)", 1),
     "environment": ("import os; os.environ['LEFT'] = 'x'; del os.environ['PATH']", "('LEFT' in os.environ, 'PATH' in os.environ)", (False, True)),
@@ -116,7 +116,7 @@ def test_workers_run_the_jobs_of_one_script_only(project):
     project.write(
         Snakefile="""
             rule all:
-                input: expand("{n}.{rule}", n=range(3), rule="ab")
+                input: expand("{n}.{rule}", n=range(3), rule=["a", "b"])
             rule a:
                 output: "{n}.a"
                 script: "a.py"

@@ -13,9 +13,11 @@ import resource
 import select
 import signal
 import socket
+import sys
 import time
 from typing import NamedTuple
 
+from .ending import end_process
 from .interpreter import Job, Report, read_report, run_as_interpreter
 from .messages import GRACE, Ended, Event, Load, Loaded, Start, Started, frame, receive
 from .preload import import_modules
@@ -127,9 +129,9 @@ def serve(descriptor: int, default_path: list[str], open_files: int) -> int:
     signal.set_wakeup_fd(wake)
     for name in IMPORTED_BY_PREAMBLE:
         importlib.import_module(name)
+    server = JobServer(socket.socket(fileno=descriptor))
     gc.collect()
     gc.freeze()
-    server = JobServer(socket.socket(fileno=descriptor))
     while True:
         ready, _, _ = select.select([descriptor, wakeup], [], [])
         if wakeup in ready:
@@ -149,7 +151,10 @@ def serve(descriptor: int, default_path: list[str], open_files: int) -> int:
                 server.connection.close()
                 os.close(wakeup)
                 os.close(wake)
-                return run_as_interpreter(*forked, default_path)
+                known = set(sys.modules)
+                status = run_as_interpreter(*forked, default_path)
+                end_process(status, known)
+                return status
 
 
 def signal_all(pids: dict[int, Running], number: int) -> None:

@@ -19,7 +19,8 @@ class ExecutorSettings(ExecutorSettingsBase):
         default="process",
         metadata={
             "help": "Where scripts run: 'process' (processes of their own) or 'thread' (threads of Snakemake's own "
-            "process, for scripts that wait more than they compute). Threads share the working directory, environment variables, imported modules and standard "
+            "process, for scripts that wait more than they compute). Threads share the working directory, environment "
+            "variables, imported modules and standard "
             "streams; a script that crashes ends the whole run, the resource 'runtime' sets no limit, and Ctrl-C "
             "waits for running scripts to end.",
             "choices": ["process", "thread"],
@@ -29,8 +30,8 @@ class ExecutorSettings(ExecutorSettingsBase):
         default=8,
         metadata={
             "help": "How many jobs to prepare for each reused worker while it is busy (0 or more). Preparing a job "
-            "deletes its old output files. Raise it if workers run idle because jobs take less than a few milliseconds. Jobs "
-            "that take longer than a tenth of a second are never prepared ahead.",
+            "deletes its old output files. Raise it if workers run idle because jobs take less than a few "
+            "milliseconds. Jobs that take longer than a tenth of a second are never prepared ahead.",
         },
     )
     jobs_per_worker: int = field(
@@ -51,7 +52,7 @@ class ExecutorSettings(ExecutorSettingsBase):
         default="",
         metadata={
             "help": "Rules, separated by commas, whose jobs run one after another in workers that stay up, instead of "
-            "each in a process of its own. For many jobs of milliseconds whose script is written for it: see README.md.",
+            "each in a process of its own. For many jobs of milliseconds whose script is written for it.",
         },
     )
     ignore_runtime: bool = field(
