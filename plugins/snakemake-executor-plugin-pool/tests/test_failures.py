@@ -288,7 +288,7 @@ def test_a_job_whose_folder_cannot_be_made_fails_alone_and_without_a_traceback(p
 
 
 @pytest.mark.parametrize(
-    ("cores", "limit", "enough"), [(2, 14, False), (2, 40, True), (60, 40, False), (60, 120, True)]
+    ("cores", "limit", "enough"), [(2, 14, False), (2, 60, True), (60, 60, False), (60, 140, True)]
 )
 def test_a_hard_limit_of_open_files_is_checked_at_the_start(project, cores, limit, enough):
     project.write_jobs(40, "open(snakemake.output[0], 'w').close()")
@@ -308,5 +308,5 @@ def test_a_hard_limit_of_open_files_is_checked_at_the_start(project, cores, limi
 def test_a_soft_limit_of_open_files_is_raised_but_not_for_scripts(project, options):
     limit = "__import__('resource').getrlimit(__import__('resource').RLIMIT_NOFILE)[0]"
     project.write_jobs(40, f"open(snakemake.output[0], 'w').write(str({limit}))")
-    project.run(*options, cores=25, open_files=(36, 1000))
-    assert [project.read(name) for name in project.names("*.out")] == ["36"] * 40
+    project.run(*options, cores=25, open_files=(20, 1000))
+    assert [project.read(name) for name in project.names("*.out")] == ["20"] * 40
