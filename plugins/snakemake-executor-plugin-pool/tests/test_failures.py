@@ -12,9 +12,9 @@ FAILURES = {
     "bad_text": ("raise type('Bad', (Exception,), {'__str__': lambda self: 1 / 0})()", "Bad"),
     "exit_status": ("sys.exit(3)", "exit status 3"),
     "exit_message": ("sys.exit('cannot go on')", "cannot go on"),
-    "hard_exit": ("os._exit(0)", "worker died: exit status 0"),
-    "segmentation_fault": ("import ctypes; ctypes.string_at(0)", "worker died: signal 11 (SIGSEGV)"),
-    "killed": ("os.kill(os.getpid(), 9)", "worker died: signal 9 (SIGKILL)"),
+    "hard_exit": ("os._exit(4)", "exit status 4"),
+    "segmentation_fault": ("import ctypes; ctypes.string_at(0)", "script died: signal 11 (SIGSEGV)"),
+    "killed": ("os.kill(os.getpid(), 9)", "script died: signal 9 (SIGKILL)"),
     "out_of_memory": (
         "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**29, 2**29)); bytearray(2**30)",
         "MemoryError",
@@ -24,13 +24,19 @@ FAILURES = {
         "try:\n    raise ValueError('a loop')\nexcept ValueError as error:\n    raise error from error",
         "ValueError: a loop",
     ),
-    "closed_connection": ("os.closerange(3, 100); sys.exit(1)", "worker died"),
+    "closed_connection": ("os.closerange(3, 100); sys.exit(1)", "exit status 1"),
     "syntax_error": ("a b", "SyntaxError"),
 }
 
 FILL_THE_DISK = "open('/dev/full', 'w', 1).write('a\\n')"
 
-SUCCESSES = {"exit": "sys.exit()", "exit_0": "sys.exit(0)", "exit_none": "sys.exit(None)", "plain": ""}
+SUCCESSES = {
+    "hard_exit_0": "os._exit(0)",
+    "exit": "sys.exit()",
+    "exit_0": "sys.exit(0)",
+    "exit_none": "sys.exit(None)",
+    "plain": "",
+}
 
 
 def test_fails_alone_and_says_why(project):
@@ -58,7 +64,7 @@ def test_fails_alone_and_says_why(project):
         assert f"log: {name}.log" in errors[name]
         message = errors[name].split("message:")[1].split("output:")[0]
         assert reason in " ".join(message.split())
-        if reason.startswith("worker died"):  # the script could not write it
+        if reason.startswith("script died"):  # the script could not write it
             assert reason in project.read(f"{name}.log")
 
 
@@ -88,6 +94,26 @@ def test_runtime_is_a_limit(project):
     project.wait_for_no_processes()
 
 
+@pytest.mark.slow
+def test_the_runtime_can_be_ignored(project):
+    """As the built-in executor does. No runtime is shorter than a minute, so the pool has to be made to believe it."""
+    project.write_jobs(1, "import time; time.sleep(2); open(snakemake.output[0], 'w').close()", "resources: runtime=1")
+    with (project.directory / "Snakefile").open("a") as file:
+        file.write(
+            "from snakemake_executor_plugin_pool import internals\n"
+            "make_task = internals.make_task\n"
+            "def make_short_task(*args):\n"
+            "    task = make_task(*args)\n"
+            "    task.limit = task.limit and task.limit / 60\n"
+            "    return task\n"
+            "internals.make_task = make_short_task\n"
+        )
+    assert "exceeded its time limit" in project.run(check=False)
+    assert not project.names("*.out")
+    project.run("--pool-ignore-runtime")
+    assert project.names("*.out") == ["0.out"]
+
+
 def test_without_keep_going_nothing_else_is_started(project, eager_scheduler):
     project.write_jobs(
         30,
@@ -112,7 +138,8 @@ def test_without_keep_going_nothing_else_is_started(project, eager_scheduler):
     assert len(project.names("*.out")) == 29
 
 
-def test_retries_start_in_a_fresh_worker(project):
+@pytest.mark.parametrize("options", [[], ["--pool-reuse", "work"]])
+def test_retries_start_in_a_fresh_process(project, options):
     project.write_jobs(
         1,
         """
@@ -126,7 +153,7 @@ def test_retries_start_in_a_fresh_worker(project):
         "retries: 2",
         "resources: mem_mb=lambda w, attempt: attempt * 100",
     )
-    project.run(cores=1)
+    project.run(*options, cores=1)
     attempts = [line.split() for line in project.read("pids").splitlines()]
     assert [memory for _, memory in attempts] == ["100", "200", "300"]
     assert len({pid for pid, _ in attempts}) == 3
@@ -169,7 +196,7 @@ def test_jobs_waiting_in_a_worker_that_dies_are_not_lost(project):
             open(snakemake.output[0], "w").close()
         """,
     )
-    output = project.run("--keep-going", check=False)
+    output = project.run("--keep-going", "--pool-reuse", "work", check=False)
     assert len(project.names("*.out")) == 190
     assert output.count("worker died: exit status 1") == 10
 
@@ -185,7 +212,7 @@ def test_jobs_prepared_in_vain_are_not_left_marked_as_incomplete(project, eager_
             open(snakemake.output[0], "w").close()
         """,
     )
-    assert "Not started, as another job has failed" in project.run(check=False, cores=1)
+    assert "Not started, as another job has failed" in project.run("--pool-reuse", "work", check=False, cores=1)
     assert not project.names(".snakemake/incomplete/*")
 
 
@@ -261,11 +288,11 @@ def test_a_job_whose_folder_cannot_be_made_fails_alone_and_without_a_traceback(p
 
 
 @pytest.mark.parametrize(
-    ("cores", "limit", "enough"), [(2, 12, False), (2, 26, True), (60, 26, False), (60, 120, True)]
+    ("cores", "limit", "enough"), [(2, 14, False), (2, 60, True), (60, 60, False), (60, 140, True)]
 )
 def test_a_hard_limit_of_open_files_is_checked_at_the_start(project, cores, limit, enough):
     project.write_jobs(40, "open(snakemake.output[0], 'w').close()")
-    output = project.run(cores=cores, open_files=(limit, limit), check=enough)
+    output = project.run("--pool-reuse", "work", cores=cores, open_files=(limit, limit), check=enough)
     assert "Traceback" not in output
     if enough:
         assert len(project.names("*.out")) == 40
@@ -277,8 +304,9 @@ def test_a_hard_limit_of_open_files_is_checked_at_the_start(project, cores, limi
         assert not project.names("*.out")
 
 
-def test_a_soft_limit_of_open_files_is_raised_but_not_for_scripts(project):
+@pytest.mark.parametrize("options", [[], ["--pool-reuse", "work"]])
+def test_a_soft_limit_of_open_files_is_raised_but_not_for_scripts(project, options):
     limit = "__import__('resource').getrlimit(__import__('resource').RLIMIT_NOFILE)[0]"
     project.write_jobs(40, f"open(snakemake.output[0], 'w').write(str({limit}))")
-    project.run(cores=25, open_files=(20, 1000))
+    project.run(*options, cores=25, open_files=(20, 1000))
     assert [project.read(name) for name in project.names("*.out")] == ["20"] * 40

@@ -5,7 +5,6 @@ import pickle
 import select
 import socket
 import time
-from dataclasses import replace
 
 import psutil
 import pytest
@@ -13,24 +12,24 @@ from snakemake.iocontainers import InputFiles, Log, OutputFiles, Params, Resourc
 
 from snakemake_executor_plugin_pool import fork_server
 from snakemake_executor_plugin_pool.fork_server import ForkServer
-from snakemake_executor_plugin_pool.pool import ProcessPool
+from snakemake_executor_plugin_pool.pool import ReusePool
 from snakemake_executor_plugin_pool.script import Script
 from snakemake_executor_plugin_pool.tasks import Task
 
 
 @pytest.fixture
 def pool():
-    pool = ProcessPool(ForkServer(), tasks_per_worker=0)
+    pool = ReusePool(ForkServer(), tasks_per_worker=0)
     yield pool
     pool.close(at_once=True)
 
 
 @pytest.fixture
 def task(tmp_path):
-    def make(code, **options):
+    def make(code, script=None, **options):
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.py"
         path.write_text(code)
-        script = Script(str(path), str(path), str(tmp_path), (), (), pickle.dumps({}))
+        script = script or Script(str(path), str(path), str(tmp_path), (), (), (), pickle.dumps({}))
         files = InputFiles(), OutputFiles(), Params(), Wildcards(), 1, ResourceList(), Log()
         return Task(None, script, pickle.dumps(Snakemake(*files, None, "rule", None, None)), threads=1, **options)
 
@@ -52,12 +51,12 @@ def outcomes_of(pool, count):
             "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass", marks=pytest.mark.slow
         ),
         "import subprocess\nsubprocess.run(['sleep', '1000'])",
-        "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,)).start()",
     ],
 )
 def test_time_limit(pool, task, code):
-    pool.start(task(code, limit=0.3))
-    assert pool.queue(task(""), ahead=1)
+    first = task(code, limit=0.3)
+    pool.start(first)
+    assert pool.queue(task("", first.script), ahead=1)
     (outcome,) = outcomes_of(pool, 1)
     assert outcome.reason == "killed: exceeded its time limit (runtime) of 0.005 min"
     children = psutil.Process().children(recursive=True)
@@ -65,10 +64,11 @@ def test_time_limit(pool, task, code):
 
 
 def test_tasks_behind_one_that_kills_its_worker_are_returned(pool, task):
-    pool.start(task("import os, time\ntime.sleep(0.2)\nos.kill(os.getpid(), 9)"))
-    second = task("")
+    first = task("import os, time\ntime.sleep(0.2)\nos.kill(os.getpid(), 9)")
+    pool.start(first)
+    second = task("", first.script)
     assert pool.queue(second, ahead=1)
-    assert not pool.queue(task(""), ahead=1)
+    assert not pool.queue(task("", first.script), ahead=1)
     outcomes, returned = pool.wait(60)
     assert [outcome.reason for outcome in outcomes] == ["worker died: signal 9 (SIGKILL)"]
     assert not outcomes[0].cores_taken_over
@@ -76,21 +76,33 @@ def test_tasks_behind_one_that_kills_its_worker_are_returned(pool, task):
 
 
 def test_tasks_wait_in_the_worker_that_is_likely_to_be_free_first(pool, task):
-    for _ in range(2):
-        pool.start(task("import time; time.sleep(10)", seconds=1.0))
-    pool.start(task("import time; time.sleep(10)", seconds=0.1))
-    queued = [task("", seconds=0.2) for _ in range(3)]
+    script = task("import time; time.sleep(10)").script
+    for seconds in (1.0, 1.0, 0.1):
+        pool.start(task("", script, seconds=seconds))
+    queued = [task("", script, seconds=0.2) for _ in range(3)]
     assert all(pool.queue(waiting, ahead=3) for waiting in queued)
     assert queued in [list(process.tasks)[1:] for process in pool._workers]
-    assert pool.next_free_worker(1, ahead=4).seconds == pytest.approx(0.7)
+    assert pool.next_free_worker(script, 1, ahead=4).seconds == pytest.approx(0.7)
 
 
 def test_a_script_is_sent_ahead_only_if_that_does_not_wait(pool, task):
-    pool.start(task("import time; time.sleep(10)"))
-    waiting = task("")
-    waiting.script = replace(waiting.script, config=bytes(1_000_000))
-    assert not pool.queue(waiting, ahead=1)
-    assert pool.queue(task(""), ahead=1)
+    first = task("import time; time.sleep(10)")
+    pool.start(first)
+    large = task("", first.script)
+    large.payload = bytes(1_000_000)
+    assert not pool.queue(large, ahead=1)
+    assert pool.queue(task("", first.script), ahead=1)
+
+
+def test_a_worker_runs_only_one_script(pool, task):
+    first = task("import os; os.getpid()")
+    for each in (first, task("", first.script), task("pass")):
+        pool.start(each)
+        assert [outcome.reason for outcome in outcomes_of(pool, 1)] == [None]
+    assert [worker.done for worker in pool._workers] == [1]
+    first = task("import time; time.sleep(10)")
+    pool.start(first)
+    assert not pool.queue(task("pass"), ahead=1)
 
 
 def test_many_replaced_workers_leave_no_zombies(pool, task):
@@ -144,7 +156,7 @@ def test_a_worker_whose_snakemake_has_died_says_nothing(task, capfd):
     server, one = ForkServer(), task("pass")
     _, connection = server.fork()
     connection.send_bytes(pickle.dumps((os.getcwd(), dict(os.environ))))
-    connection.send_bytes(pickle.dumps((0, one.script, one.payload, 1, None)))
+    connection.send_bytes(pickle.dumps((one.script, one.payload, 1, None)))
     connection.close()
     server.close()
     assert capfd.readouterr().err == ""

@@ -100,7 +100,7 @@ def test_old_outputs_of_waiting_jobs_are_kept(project, seconds, ahead):
     )
     for n in range(count):
         (project.directory / f"{n}.out").touch()
-    project.run("--forceall", "--pool-prepare-ahead", str(ahead), cores=2)
+    project.run("--forceall", "--pool-reuse", "work", "--pool-prepare-ahead", str(ahead), cores=2)
     missing = count - min(int(line) for line in project.read("here.txt").split())
     assert missing <= 2 * (1 + (ahead if seconds == "0" else 0))
 
@@ -128,7 +128,7 @@ def test_no_job_is_sent_behind_a_long_one(project):
                 print(len(glob.glob("*.fast")), file=file)
         """,
     )
-    project.run(cores=2)
+    project.run("--pool-reuse", "fast,long", cores=2)
     assert project.read("long") == "40\n"
 
 
@@ -152,7 +152,27 @@ def test_one_round_for_all_ready_jobs(project, eager_scheduler):
 
 def test_workers_are_replaced_after_their_share(project):
     project.write_jobs(40, STAMP.replace("SECONDS", "0"))
-    project.run("--pool-jobs-per-worker", "7", cores=1)
+    project.run("--pool-reuse", "work", "--pool-jobs-per-worker", "7", cores=1)
     pids = [pid for event, _, _, pid in events(project) if event == "start"]
     assert len(set(pids)) == 6
     assert max(pids.count(pid) for pid in pids) == 7
+
+
+@pytest.mark.parametrize("options", [[], ["--pool-reuse", "work"]])
+def test_jobs_without_threads_count_as_one_core(project, options):
+    project.write_jobs(8, STAMP.replace("SECONDS", "0.05").replace("{snakemake.threads}", "1"), "threads: 0")
+    project.run(*options, cores=2)
+    assert most_cores(project) == 2
+
+
+def test_rules_that_reuse_workers_and_others_share_the_cores(project):
+    rule = "rule {name}:\n    output: '{{n}}.{name}'\n    script: 'work.py'\n"
+    project.write(
+        Snakefile="rule all:\n    input: expand('{n}.{name}', n=range(15), name=['a', 'b'])\n"
+        + rule.format(name="a")
+        + rule.format(name="b"),
+        work_py=STAMP.replace("SECONDS", "0.01"),
+    )
+    project.run("--pool-reuse", "a", cores=2)
+    assert most_cores(project) == 2
+    assert len(events(project)) == 60

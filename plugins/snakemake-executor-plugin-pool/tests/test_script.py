@@ -24,7 +24,7 @@ def run(tmp_path):
     def run(code):
         path = tmp_path / "script.py"
         path.write_text(code)
-        script = Script(str(path), str(path), str(tmp_path), (), (), pickle.dumps({"key": "value"}))
+        script = Script(str(path), str(path), str(tmp_path), (), (), (), pickle.dumps({"key": "value"}))
         files = InputFiles(), OutputFiles([str(tmp_path / "out")]), Params(), Wildcards(), 1, ResourceList(), Log()
         payload = pickle.dumps(Snakemake(*files, None, "rule", None, None))
         return run_script(script, payload, in_own_process=False)

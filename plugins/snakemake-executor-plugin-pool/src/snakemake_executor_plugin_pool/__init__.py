@@ -1,4 +1,4 @@
-"""A Snakemake executor that runs Python scripts in a pool of worker processes, or threads, that stay up."""
+"""A Snakemake executor that forks a process for each Python script, which has imported what the script imports."""
 
 from snakemake_interface_executor_plugins.settings import CommonSettings
 

@@ -38,6 +38,7 @@ class Dispatcher:
     ) -> None:
         self._workflow = workflow
         self._settings = settings
+        self._reuse = settings.reuse_rules
         self._pool = pool
         self._builtin = builtin
         self._reporter = reporter
@@ -148,7 +149,7 @@ class Dispatcher:
                     task = entry.task or self._prepare(entry.job)
                     if task:
                         self._start(task)
-                    elif entry.job.threads > self._free_cores:  # not a script after all, so it cannot be sent ahead
+                    elif cores_of(entry.job) > self._free_cores:  # not a script after all, so it cannot be sent ahead
                         self._queue.put_back(entry)
                         break
                     else:
@@ -188,11 +189,14 @@ class Dispatcher:
     def _has_room(self, entry: QueuedJob) -> bool:
         """Return whether cores are free for a job, or a worker will soon be free to take it next."""
         job = entry.job
-        if job.threads <= self._free_cores:
+        if cores_of(job) <= self._free_cores:
             return True
         if entry.task or job.is_group() or self._expected_seconds(job) >= AHEAD_SECONDS:
             return False
-        worker = self._pool.next_free_worker(job.threads, self._settings.prepare_ahead)
+        script = self._scripts.find(job)
+        if script is None or job.rule.name not in self._reuse:
+            return False
+        worker = self._pool.next_free_worker(script, job.threads, self._settings.prepare_ahead)
         return worker is not None and worker.seconds < AHEAD_SECONDS
 
     def _prepare(self, job: Any) -> Task | None:
@@ -204,30 +208,32 @@ class Dispatcher:
             self._reporter.announce(job)
         self._reporter.begin(job)
         self._workflow.async_run(job.prepare())
-        task = internals.make_task(job, script, self._expected_seconds(job))
+        reuse = job.rule.name in self._reuse
+        enforce_runtime = not self._settings.ignore_runtime
+        task = internals.make_task(job, script, self._expected_seconds(job), reuse, enforce_runtime)
         if self._closed:  # while it was prepared, on a slow file system: everything has been cleaned up already
             raise ConnectionError("no more workers")
         self._reporter.submitted(job)
         return task
 
     def _start(self, task: Task) -> None:
-        if task.threads <= self._free_cores:
+        if cores_of(task.job) <= self._free_cores:
             self._pool.start(task)
             self._take_cores(task.job)
         elif self._pool.queue(task, self._settings.prepare_ahead):
-            self._running[task.job] = task.threads
+            self._running[task.job] = cores_of(task.job)
         else:
             self._queue.push(task.job, task)
 
     def _take_cores(self, job: Any) -> None:
-        self._running[job] = job.threads
-        self._free_cores -= job.threads
+        self._running[job] = cores_of(job)
+        self._free_cores -= cores_of(job)
 
     def _finish(self, outcome: Outcome) -> None:
-        task, job = outcome.task, outcome.task.job
+        job = outcome.task.job
         del self._running[job]
         if not outcome.cores_taken_over:
-            self._free_cores += task.threads
+            self._free_cores += cores_of(job)
         if outcome.reason is None:
             self._learn_seconds(job, outcome.seconds)
             if self._settings.no_empty_logs and not any(map(os.path.exists, job.log)):
@@ -261,6 +267,11 @@ class Dispatcher:
             why = "as they could not write either" if self._disk_full else "as another job has failed"
             detail = f" ({self._disk_full})" if self._disk_full else ""
             self._reporter.abort(WorkflowError(f"Not started, {why}{detail}: {len(self._queue)} jobs."))
+
+
+def cores_of(job: Any) -> int:
+    """Return how many cores a job counts for: `threads: 0` does not mean that all its jobs run at once."""
+    return max(1, int(job.threads))
 
 
 def add_to_log(job: Any, reason: str) -> None:

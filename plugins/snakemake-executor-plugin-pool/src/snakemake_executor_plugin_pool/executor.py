@@ -14,24 +14,29 @@ How a job flows through this package:
     +----------+         +--------------------------+
        | submit                      ^
        v                             |
-    +--------------------------------------+  start, queue (Task)   +-------------+
-    | Dispatcher                           | ---------------------> | ProcessPool |
-    |   JobQueue: by priority              |                        | or          |
-    |   free cores, seconds of each rule   | <--------------------- | ThreadPool  |
-    |   prepares: ScriptLookup, make_task  |     wait (Outcome)     +-------------+
-    +--------------------------------------+                          |         |
-       | anything but a plain Python script            fork, end: one |         | script and `snakemake` object,
-       v                                                    socket    |         | pickled: one socket per worker
-    +-----------------+                                               v         v
-    | BuiltinExecutor | --> one process per job     +-------------+  os.fork  +--------+
-    | (Snakemake's)   |                             | fork server | --------> | worker |
-    +-----------------+                             | (preloads)  |           +--------+
-                                                    +-------------+
+    +--------------------------------------+  start, queue (Task)   +--------------------------+
+    | Dispatcher                           | ---------------------> | FreshPool  (the default) |
+    |   JobQueue: by priority              |                        | ReusePool  (--pool-reuse)|
+    |   free cores, seconds of each rule   | <--------------------- | ThreadPool (--pool-kind) |
+    |   prepares: ScriptLookup, make_task  |     wait (Outcome)     +--------------------------+
+    +--------------------------------------+                          |                  |
+       | anything but a plain Python script   Load, Start;            |                  | fork, end: one socket;
+       v                              Started, Ended: one socket each |                  | jobs: one socket per worker
+    +-----------------+                                               v                  v
+    | BuiltinExecutor | --> one process per job     +--------------------+           +-------------+
+    | (Snakemake's)   |                             | FreshServer        |           | ForkServer  |
+    +-----------------+                             |   bare             |           +-------------+
+                                                    |   learned modules  |                  | os.fork
+                                                    +--------------------+                  v
+                                                       | os.fork for each job       +--------------+
+                                                       v                            | worker: jobs |
+                                                    +--------------------+          | of one script|
+                                                    | interpreter: a job |          +--------------+
+                                                    +--------------------+
 
-The fork server starts when Snakemake constructs the executor, which is after it has built the DAG. It needs 0.1 s, and
-longer to preload modules. Snakemake takes as long to select 1,000 jobs, so that no job waits for it; with ten jobs the
-first one does. The only earlier moment at which Snakemake calls a plugin is the construction of the settings, and that
-also happens in runs that start no job at all.
+The first servers start when Snakemake constructs the executor, which is after it has built the DAG. A bare server needs
+0.1 s, one with modules as long as it takes to import them. The only earlier moment at which Snakemake calls a plugin is
+the construction of the settings, and that also happens in runs that start no job at all.
 """
 
 import contextlib
@@ -41,12 +46,16 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.real import RealExecutor
 from snakemake_interface_executor_plugins.settings import ExecMode
 
 from .settings import ExecutorSettings
+
+if TYPE_CHECKING:
+    from .pool import Pool
 
 
 class Executor(RealExecutor):
@@ -59,21 +68,19 @@ class Executor(RealExecutor):
     holds_back_to_cores = True
 
     def __post_init__(self) -> None:
+        if sys.platform == "win32":
+            raise WorkflowError("--executor pool does not work on Windows, where processes cannot be forked.")
         # Not at the top of the file: Snakemake imports every installed plugin at every start, and the fork server
         # imports this package; neither needs what these modules import.
         from .dispatcher import Dispatcher
-        from .fork_server import ForkServer
         from .internals import BuiltinExecutor
-        from .open_files import raise_open_file_limit
-        from .pool import Pool, ProcessPool, ThreadPool
+        from .pool import ThreadPool
         from .reporter import Reporter
 
         self._settings: ExecutorSettings = self.executor_settings or ExecutorSettings()
         self._pool: Pool
         if self._settings.kind == "process":
-            server = ForkServer(self._settings.modules)
-            raise_open_file_limit(self.cores)  # not before: scripts keep the limit that the user has set
-            self._pool = ProcessPool(server, self._settings.jobs_per_worker)
+            self._pool = self._process_pool()
         else:
             self._pool = ThreadPool(self.cores)
         self._reporter = Reporter(self)
@@ -84,6 +91,31 @@ class Executor(RealExecutor):
         self._started = False
         # A large DAG is millions of objects that live to the end: keep the garbage collector from going through them.
         gc.freeze()
+
+    def _process_pool(self) -> "Pool":
+        """Return the pool of processes: fresh ones, workers for rules that ask for them, or both."""
+        import resource  # which Windows does not have
+
+        from .fork_server import ForkServer
+        from .fresh_pool import FreshPool
+        from .internals import fixed_threads, script_jobs_by_rule
+        from .open_files import raise_open_file_limit
+        from .pool import CombinedPool, ReusePool
+        from .preload import LearnedModules
+
+        remaining = script_jobs_by_rule(self.workflow)
+        reuse = remaining.keys() & self._settings.reuse_rules
+        for rule in reuse:
+            del remaining[rule]
+        open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]  # scripts keep the limit that the user has set
+        if reuse:  # each worker is an open file
+            raise_open_file_limit(self.cores)
+        fresh = FreshPool(self._settings.modules, remaining, LearnedModules(), open_files)
+        fresh.prestart({rule: threads for rule in remaining if (threads := fixed_threads(self.workflow, rule))})
+        if not reuse:
+            return fresh
+        server = ForkServer(self._settings.modules, open_files)
+        return CombinedPool(fresh, ReusePool(server, self._settings.jobs_per_worker))
 
     @property
     def cores(self) -> int:

@@ -8,6 +8,7 @@ at all.
 import contextlib
 import importlib
 import os
+import resource
 import select
 import signal
 import socket
@@ -36,15 +37,16 @@ SERVER_DIED = "the server that worker processes are forked from has died: run ag
 class ForkServer:
     """The fork server as Snakemake's process sees it. It starts in the background, so constructing it does not wait.
 
+    `open_files` is the soft limit that workers get; without it, they get that of this process.
     `fork`, `retire` and `end` raise ConnectionError if the server has died.
     """
 
-    def __init__(self, modules: Iterable[str] = ()) -> None:
+    def __init__(self, modules: Iterable[str] = (), open_files: int | None = None) -> None:
         self._control, theirs = socket.socketpair()
         path = [entry for entry in sys.path if entry]
         command = (
             f"import sys; sys.path[:] = {path!r}\n"
-            f"from {__name__} import main; main({theirs.fileno()}, {list(modules)!r})"
+            f"from {__name__} import main; main({theirs.fileno()}, {list(modules)!r}, {open_files})"
         )
         self._process = subprocess.Popen(
             # -P: a file in the working directory must not be taken for a module of the standard library
@@ -113,9 +115,11 @@ class ForkServer:
 # In the server
 
 
-def main(descriptor: int, modules: Iterable[str]) -> None:
+def main(descriptor: int, modules: Iterable[str], open_files: int | None) -> None:
     """Serve the socket with this file descriptor, after importing modules. One that cannot be imported is skipped."""
     control = socket.socket(fileno=descriptor)
+    if open_files is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     for module in ["snakemake.iocontainers", "snakemake.logging", *modules]:
         if select.select([control], [], [], 0)[0] and not control.recv(1, socket.MSG_PEEK):
             return  # Snakemake has ended

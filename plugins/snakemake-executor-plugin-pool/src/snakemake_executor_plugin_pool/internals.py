@@ -9,17 +9,20 @@ import pickle
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
 import psutil
+from snakemake import PIP_DEPLOYMENTS_PATH
 from snakemake.common import get_snakemake_searchpaths
 from snakemake.exceptions import print_exception as _print_exception
 from snakemake.executors.local import Executor as LocalExecutor
 from snakemake.iocontainers import Snakemake
 from snakemake.settings.types import DeploymentMethod
+from snakemake.shell import shell
 from snakemake.sourcecache import LocalSourceFile, infer_source_file
 from snakemake.utils import format as format_path
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
@@ -65,6 +68,10 @@ def runs_plain_script(job: Any) -> bool:
         rule.script is not None
         and rule.shadow_depth is None
         and rule.benchmark is None
+        # the built-in executor leaves a copy of the script if it is asked to
+        and workflow.execution_settings.cleanup_scripts
+        # what runs in a shell before and after each script
+        and not (shell._process_prefix or shell._process_suffix)
         and not (workflow.workflow_settings.cache is not None and rule.cache)
         and not (DeploymentMethod.CONDA in methods and rule.conda_env)
         and not (DeploymentMethod.APPTAINER in methods and rule.container_img)
@@ -92,6 +99,9 @@ def script_of(job: Any) -> Script | None:
     if not isinstance(source, LocalSourceFile) or not source.get_filename().endswith(".py"):
         return None
     cached = sourcecache.get_path(source)
+    with open(cached, "rb") as file:
+        if b"__real_file__" in file.read():
+            return None  # the name of the temporary copy that the built-in executor runs
     directory = source.get_basedir().get_path_or_uri(secret_free=True)
     own_path = (os.path.dirname(cached), directory)
     return Script(
@@ -100,6 +110,7 @@ def script_of(job: Any) -> Script | None:
         directory=directory,
         # as for a script in an interpreter of its own: first the directory that Snakemake writes it to
         search_path=(os.path.abspath(".snakemake/scripts"), *sys.path[1:], *get_snakemake_searchpaths(), *own_path),
+        extra_path=(*get_snakemake_searchpaths(), *own_path, PIP_DEPLOYMENTS_PATH),  # importing Snakemake adds the last
         own_path=own_path,
         # the config that the rule's code sees: that of its module, if it comes from one
         config=pickle.dumps(rule.run_func.__globals__["config"]),
@@ -146,9 +157,12 @@ def snakemake_object(job: Any, script: Script) -> bytes:
     return pickle.dumps(snakemake, protocol=pickle.HIGHEST_PROTOCOL)
 
 
-def make_task(job: Any, script: Script, seconds: float) -> Task:
-    """Return a job as a task for a pool; `seconds` is how long it is expected to take."""
-    runtime = job.resources.get("runtime")
+def make_task(job: Any, script: Script, seconds: float, reuse: bool, enforce_runtime: bool) -> Task:
+    """Return a job as a task for a pool; `seconds` is how long it is expected to take.
+
+    It may `reuse` a worker, and is ended when it has run for the resource `runtime` if `enforce_runtime`.
+    """
+    runtime = job.resources.get("runtime") if enforce_runtime else None
     return Task(
         job,
         script,
@@ -158,7 +172,23 @@ def make_task(job: Any, script: Script, seconds: float) -> Task:
         limit=runtime * 60 if isinstance(runtime, (int, float)) else None,
         fresh=job.attempt > 1,
         seconds=seconds,
+        rule=job.rule.name,
+        reuse=reuse,
     )
+
+
+def script_jobs_by_rule(workflow: Any) -> Counter[str]:
+    """Return how many jobs with a script each rule has left, as far as the DAG is known yet.
+
+    An executor is handed a few jobs at a time, and does not learn what follows.
+    """
+    return Counter(job.rule.name for job in workflow.dag.needrun_jobs() if job.rule.script)
+
+
+def fixed_threads(workflow: Any, rule: str) -> int | None:
+    """Return the number of threads of all jobs of a rule, or None if a function decides that."""
+    threads = workflow.get_rule(rule).resources["_cores"]
+    return None if threads.is_evaluable() else min(int(threads.value), workflow.resource_settings.cores)
 
 
 def print_exception(error: BaseException, workflow: Any) -> None:

@@ -16,6 +16,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from typing import Any
 
 from .fork_server import ForkServer, signal_group
 from .script import Script, run_script
@@ -31,8 +32,9 @@ class WorkerProcess:
 
     pid: int
     connection: Connection
+    script: Script  # the only one that it runs
+    knows_script: bool = False
     tasks: deque[Task] = field(default_factory=deque)
-    scripts: set[int] = field(default_factory=set)  # the numbers of the scripts that it has been sent
     seconds: float = 0.0
     done: int = 0
     deadline: float | None = None  # time.monotonic() at which its first task is killed
@@ -52,6 +54,11 @@ class WorkerProcess:
         self.seconds = sum([task.seconds for task in self.tasks])
 
 
+def new_selector() -> Any:
+    """Return a selector that can itself be waited for: epoll and kqueue have a file descriptor."""
+    return selectors.DefaultSelector()
+
+
 class Pool(ABC):
     """What the dispatcher needs of a pool, and how both kinds wait for what happens next."""
 
@@ -59,8 +66,12 @@ class Pool(ABC):
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         os.set_blocking(self._reader, False)
-        self._selector = selectors.DefaultSelector()
+        self._selector = new_selector()
         self._selector.register(self._reader, selectors.EVENT_READ)
+
+    def fileno(self) -> int:
+        """Return a file descriptor that becomes readable when there is something to wait for."""
+        return int(self._selector.fileno())
 
     @abstractmethod
     def start(self, task: Task) -> None:
@@ -74,10 +85,10 @@ class Pool(ABC):
         """
 
     @abstractmethod
-    def next_free_worker(self, threads: int, ahead: int) -> WorkerProcess | None:
+    def next_free_worker(self, script: Script, threads: int, ahead: int) -> WorkerProcess | None:
         """Return the busy worker that is expected to be free first, or None if no task can be queued behind its own.
 
-        Its tasks have to use this many threads, and at most `ahead` may be waiting in it.
+        Its tasks have to run this script with this many threads, and at most `ahead` may be waiting in it.
         """
 
     @abstractmethod
@@ -91,6 +102,18 @@ class Pool(ABC):
     def close(self, at_once: bool = False) -> None:
         """End the pool, `at_once` without waiting for the tasks that are running."""
 
+    def deadlines(self) -> list[float]:
+        """Return the times, as of time.monotonic(), at which a task exceeds its time limit."""
+        return []
+
+    def _shorten(self, timeout: float | None) -> float | None:
+        """Return a timeout that is no later than the next deadline."""
+        deadlines = self.deadlines()
+        if not deadlines:
+            return timeout
+        left = max(0.0, min(deadlines) - time.monotonic())
+        return left if timeout is None else min(timeout, left)
+
     def wake(self) -> None:
         """Make `wait` return. May be called from any thread."""
         try:
@@ -98,7 +121,8 @@ class Pool(ABC):
         except BlockingIOError:
             pass  # full of wake-ups that `wait` has not read yet
 
-    def _select(self, timeout: float | None) -> list[WorkerProcess]:
+    def _select(self, timeout: float | None) -> list[Any]:
+        """Wait; return the data of what is ready, of which `wait` knows the type."""
         events = self._selector.select(timeout)
         ready = [key.data for key, _ in events if key.data is not None]
         if len(ready) < len(events):
@@ -120,7 +144,7 @@ class ThreadPool(Pool):
     def queue(self, task: Task, ahead: int) -> bool:
         return False
 
-    def next_free_worker(self, threads: int, ahead: int) -> None:
+    def next_free_worker(self, script: Script, threads: int, ahead: int) -> None:
         return None
 
     def wait(self, timeout: float | None = None) -> tuple[list[Outcome], list[Task]]:
@@ -141,10 +165,11 @@ class ThreadPool(Pool):
         self.wake()
 
 
-class ProcessPool(Pool):
-    """Worker processes that stay up, and are replaced when they crash, exceed a time limit, or have done their share.
+class ReusePool(Pool):
+    """Worker processes that run the jobs of one script after another.
 
-    `tasks_per_worker` is that share, 0 for no limit.
+    They are replaced when they crash, exceed a time limit, or have done their share: `tasks_per_worker`, 0 for no
+    limit.
     """
 
     # A task is only sent to a busy worker if it fits into the buffer of its connection: sending must never wait.
@@ -155,23 +180,22 @@ class ProcessPool(Pool):
         self._server = server
         self._tasks_per_worker = tasks_per_worker
         self._workers: set[WorkerProcess] = set()
-        self._numbers: dict[Script, int] = {}
         self._returned: list[Task] = []
 
     def start(self, task: Task) -> None:
         """Run a task now, on an idle worker or a new one."""
         idle = [worker for worker in self._workers if not worker.tasks]
-        if task.fresh:
-            for worker in idle:
+        fitting = [worker for worker in idle if worker.script == task.script and not task.fresh]
+        if not fitting:
+            for worker in idle:  # it has the cores that this one needs
                 self._replace(worker)
-            idle = []
-        self._send(idle[0] if idle else self._fork(), task)
+        self._send(fitting[0] if fitting else self._fork(task.script), task)
 
     def queue(self, task: Task, ahead: int) -> bool:
-        worker = None if task.fresh else self.next_free_worker(task.threads, ahead)
+        worker = None if task.fresh else self.next_free_worker(task.script, task.threads, ahead)
         return worker is not None and self._send(worker, task, self.LARGEST_AHEAD)
 
-    def next_free_worker(self, threads: int, ahead: int) -> WorkerProcess | None:
+    def next_free_worker(self, script: Script, threads: int, ahead: int) -> WorkerProcess | None:
         # A plain loop: this runs once or twice for each job.
         first = None
         for worker in self._workers:
@@ -180,21 +204,20 @@ class ProcessPool(Pool):
                 and (first is None or worker.seconds < first.seconds)
                 and len(worker.tasks) <= ahead
                 and worker.tasks[0].threads == threads
+                and worker.script == script
                 and not worker.last
             ):
                 first = worker
         return first
 
     def wait(self, timeout: float | None = None) -> tuple[list[Outcome], list[Task]]:
-        deadlines = [worker.deadline for worker in self._workers if worker.deadline]
-        if deadlines:
-            left = max(0, min(deadlines) - time.monotonic())
-            timeout = left if timeout is None else min(timeout, left)
-        outcomes = [outcome for worker in self._select(timeout) for outcome in self._receive(worker)]
-        if deadlines:
-            outcomes += self._kill_overdue()
+        outcomes = [outcome for worker in self._select(self._shorten(timeout)) for outcome in self._receive(worker)]
+        outcomes += self._kill_overdue()
         returned, self._returned = self._returned, []
         return outcomes, returned
+
+    def deadlines(self) -> list[float]:
+        return [worker.deadline for worker in self._workers if worker.deadline]
 
     def close(self, at_once: bool = False) -> None:
         for worker in self._workers:
@@ -205,8 +228,8 @@ class ProcessPool(Pool):
         self._workers.clear()
         self._server.close(at_once)
 
-    def _fork(self) -> WorkerProcess:
-        worker = WorkerProcess(*self._server.fork())
+    def _fork(self, script: Script) -> WorkerProcess:
+        worker = WorkerProcess(*self._server.fork(), script)
         worker.send(pickle.dumps((os.getcwd(), dict(os.environ))))
         self._workers.add(worker)
         self._selector.register(worker.connection.fileno(), selectors.EVENT_READ, worker)
@@ -214,12 +237,11 @@ class ProcessPool(Pool):
 
     def _send(self, worker: WorkerProcess, task: Task, largest: float = math.inf) -> bool:
         """Send a task to a worker, unless its message has more than `largest` bytes; return whether it was sent."""
-        number = self._numbers.setdefault(task.script, len(self._numbers))
-        script = None if number in worker.scripts else task.script
-        message = pickle.dumps((number, script, task.payload, task.threads, task.tmpdir))
+        script = None if worker.knows_script else task.script
+        message = pickle.dumps((script, task.payload, task.threads, task.tmpdir))
         if len(message) > largest:
             return False
-        worker.scripts.add(number)
+        worker.knows_script = True
         worker.tasks.append(task)
         worker.seconds += task.seconds
         worker.last = 0 < self._tasks_per_worker <= worker.done + len(worker.tasks)
@@ -267,6 +289,40 @@ class ProcessPool(Pool):
         worker.connection.close()
         self._returned.extend(worker.tasks)
         worker.tasks.clear()
+
+
+class CombinedPool(Pool):
+    """Two pools as one: tasks that may reuse a worker go to the one, all others to the other."""
+
+    def __init__(self, fresh: Pool, reuse: Pool) -> None:
+        super().__init__()
+        self._fresh, self._reuse = fresh, reuse
+        for pool in (fresh, reuse):
+            self._selector.register(pool, selectors.EVENT_READ, pool)
+
+    def start(self, task: Task) -> None:
+        self._pool_of(task).start(task)
+
+    def queue(self, task: Task, ahead: int) -> bool:
+        return self._pool_of(task).queue(task, ahead)
+
+    def next_free_worker(self, script: Script, threads: int, ahead: int) -> WorkerProcess | None:
+        return self._reuse.next_free_worker(script, threads, ahead)
+
+    def wait(self, timeout: float | None = None) -> tuple[list[Outcome], list[Task]]:
+        self._select(self._shorten(timeout))
+        (outcomes, returned), (more_outcomes, more_returned) = self._fresh.wait(0), self._reuse.wait(0)
+        return outcomes + more_outcomes, returned + more_returned
+
+    def deadlines(self) -> list[float]:
+        return self._fresh.deadlines() + self._reuse.deadlines()
+
+    def close(self, at_once: bool = False) -> None:
+        self._reuse.close(at_once)
+        self._fresh.close(at_once)
+
+    def _pool_of(self, task: Task) -> Pool:
+        return self._reuse if task.reuse else self._fresh
 
 
 def describe(code: int) -> str:

@@ -3,7 +3,9 @@
 Every worker imports this module, so it imports little.
 """
 
+import builtins
 import errno
+import importlib.machinery
 import os
 import pickle
 import sys
@@ -25,7 +27,8 @@ class Script:
     """A script, and what all jobs that run it have in common.
 
     `path` is the file that tracebacks name, `source` the copy to read, `directory` is `snakemake.scriptdir`,
-    `search_path` the script's whole `sys.path`, `own_path` the entries of it that other scripts do not share, and
+    `search_path` the whole `sys.path` of a script in a worker that is reused, `extra_path` what follows the
+    interpreter's own `sys.path` in a new process, `own_path` those entries of it that other scripts do not share, and
     `config` the pickled workflow config.
     """
 
@@ -33,6 +36,7 @@ class Script:
     source: str
     directory: str
     search_path: tuple[str, ...]
+    extra_path: tuple[str, ...]
     own_path: tuple[str, ...]
     config: bytes
 
@@ -94,7 +98,10 @@ def new_main(script: Script, snakemake: Any) -> types.ModuleType:
 
     main = types.ModuleType("__main__")
     vars(main).update(
-        __builtins__=__builtins__,
+        __builtins__=builtins,
+        __annotations__={},
+        __cached__=None,
+        __loader__=importlib.machinery.SourceFileLoader("__main__", script.path),
         __file__=script.path,
         __real_file__=script.path,
         sys=sys,

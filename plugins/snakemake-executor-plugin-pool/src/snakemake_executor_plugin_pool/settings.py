@@ -18,9 +18,9 @@ class ExecutorSettings(ExecutorSettingsBase):
     kind: str = field(
         default="process",
         metadata={
-            "help": "Where scripts run: 'process' (worker processes, at most one per core; scripts are isolated from "
-            "each other) or 'thread' (threads of Snakemake's own process, for scripts that wait more than they "
-            "compute). Threads share the working directory, environment variables, imported modules and standard "
+            "help": "Where scripts run: 'process' (processes of their own) or 'thread' (threads of Snakemake's own "
+            "process, for scripts that wait more than they compute). Threads share the working directory, environment "
+            "variables, imported modules and standard "
             "streams; a script that crashes ends the whole run, the resource 'runtime' sets no limit, and Ctrl-C "
             "waits for running scripts to end.",
             "choices": ["process", "thread"],
@@ -29,23 +29,37 @@ class ExecutorSettings(ExecutorSettingsBase):
     prepare_ahead: int = field(
         default=8,
         metadata={
-            "help": "How many jobs to prepare for each worker while it is busy (0 or more). Preparing a job deletes "
-            "its old output files. Raise it if workers run idle because jobs take less than a few milliseconds. Jobs "
-            "that take longer than a tenth of a second are never prepared ahead.",
+            "help": "How many jobs to prepare for each reused worker while it is busy (0 or more). Preparing a job "
+            "deletes its old output files. Raise it if workers run idle because jobs take less than a few "
+            "milliseconds. Jobs that take longer than a tenth of a second are never prepared ahead.",
         },
     )
     jobs_per_worker: int = field(
         default=1000,
         metadata={
-            "help": "How many jobs a worker process runs before a new one replaces it, so that memory leaked by "
+            "help": "How many jobs a reused worker runs before a new one replaces it, so that memory leaked by "
             "scripts does not add up (0: no limit).",
         },
     )
     preload: str = field(
         default="",
         metadata={
-            "help": "Python modules that scripts import, separated by commas (for example 'numpy,PIL.Image'). They are "
-            "loaded once and shared by all worker processes.",
+            "help": "Python modules that scripts import, separated by commas (for example 'numpy,PIL.Image'), to "
+            "import once for all jobs, from the first one on. What else scripts import is learned from their jobs.",
+        },
+    )
+    reuse: str = field(
+        default="",
+        metadata={
+            "help": "Rules, separated by commas, whose jobs run one after another in workers that stay up, instead of "
+            "each in a process of its own. For many jobs of milliseconds whose script is written for it.",
+        },
+    )
+    ignore_runtime: bool = field(
+        default=False,
+        metadata={
+            "help": "Let scripts run on when they exceed the resource 'runtime' (minutes), as the built-in executor "
+            "does, instead of ending them.",
         },
     )
     no_empty_logs: bool = field(
@@ -87,6 +101,11 @@ class ExecutorSettings(ExecutorSettingsBase):
         for name in self.modules:
             if not can_import(name):
                 raise setting_error("preload", name, "the name of a module that can be imported")
+
+    @property
+    def reuse_rules(self) -> set[str]:
+        """The names of the rules whose jobs may run in one worker."""
+        return {name.strip() for name in self.reuse.split(",") if name.strip()}
 
     @property
     def modules(self) -> list[str]:

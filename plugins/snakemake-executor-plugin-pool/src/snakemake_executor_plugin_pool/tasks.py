@@ -12,7 +12,8 @@ class Task:
     """A script to run for one job.
 
     `payload` is the pickled `snakemake` object, without its config. `limit` is a time limit in seconds, None for none.
-    `fresh` asks for a worker that has not run anything yet. `seconds` is how long the script is expected to take.
+    `reuse` allows a worker that has run other jobs of the script, `fresh` asks for a new process all the same, without
+    modules imported ahead. `seconds` is how long the script is expected to take, `rule` the name of the job's rule.
     """
 
     job: Any
@@ -23,6 +24,8 @@ class Task:
     limit: float | None = None
     fresh: bool = False
     seconds: float = math.inf
+    rule: str = ""
+    reuse: bool = False
 
 
 @dataclass

@@ -12,13 +12,12 @@ from .script import INTERRUPTED, Script, run_script
 def work(connection: Connection) -> None:
     """Run jobs from a connection, one after another, until it is closed.
 
-    The first message is the pickled `(working directory, environment)`, because the fork server may have started before
-    Snakemake read the workflow, which can change both. Every other message is the pickled `(script number, Script or
-    None, payload, threads, tmpdir)`; a script comes with the first job that needs it. The answer is the pickled
-    `(reason of failure or None, seconds, reusable)`.
+    The first message is the pickled `(working directory, environment)`. Every other message is the pickled `(Script or
+    None, payload, threads, tmpdir)`; the script comes with the first job. The answer is the pickled `(reason of failure
+    or None, seconds, reusable)`.
     """
     pid = os.getpid()
-    scripts: dict[int, Script] = {}
+    script: Script | None = None
     isolation = None
     while True:
         try:
@@ -28,10 +27,11 @@ def work(connection: Connection) -> None:
                 os.environ.clear()
                 os.environ.update(environment, PWD=directory)
                 isolation = Isolation()
-            number, script, payload, threads, tmpdir = pickle.loads(connection.recv_bytes())
+            given, payload, threads, tmpdir = pickle.loads(connection.recv_bytes())
         except (EOFError, OSError):
             return
-        script = scripts.setdefault(number, script)
+        script = script or given
+        assert script
         start = time.perf_counter()
         isolation.enter(script, threads, tmpdir)
         reason = run_script(script, payload)
