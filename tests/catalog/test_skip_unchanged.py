@@ -308,6 +308,18 @@ def test_the_file_is_not_written_if_nothing_changed():
     assert history_file().stat().st_ino == before.st_ino
 
 
+def test_thumbnails_are_on_the_disk_before_they_are_recorded(monkeypatch):
+    """Else a power cut could leave a record of what is not there; a run that made nothing need not wait."""
+    make()
+    done = []
+    monkeypatch.setattr(os, "sync", lambda: done.append("sync"))
+    monkeypatch.setattr("thumbmill.catalog.history.write_history", lambda *_: done.append("history"))
+    os.utime("images/a.jpg")
+    open_history().update(RunResult(["a"], {}, 1.0, None), ())
+    open_history().update(RunResult([], {"a": True}, 1.0, None), ())
+    assert done == ["sync", "history", "history"]
+
+
 def test_pictures_of_a_folder_that_can_no_longer_be_listed_are_not_forgotten():
     """They may still be there."""
     put("closed/d.jpg")

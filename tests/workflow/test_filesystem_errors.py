@@ -298,9 +298,8 @@ CLOSED = {
 }  # folder without write permission -> what the last line of the run names
 
 
-@pytest.mark.parametrize(
-    "closed", [pytest.param(name, marks=() if name == "." else pytest.mark.slow) for name in CLOSED]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("closed", CLOSED)
 def test_a_folder_without_write_permission(small_shop, closed):
     folder = small_shop.folder / closed
     folder.mkdir(parents=True, exist_ok=True)
@@ -363,18 +362,28 @@ def test_something_is_where_thumbnails_belong(made_shop):
     folder.mkdir()
     shutil.rmtree(file)
     file.touch()
-    for arguments in ((), ("-n",)):
-        refused = made_shop.run(*arguments)
-        assert refused.code == 1
-        assert refused.text.splitlines()[-3:] == [
-            "thumbmill: these paths block thumbnail output; move them and run again",
-            "  thumbnails/thumb/a.jpg: a folder",
-            "  thumbnails/thumb/sub: a file",
-        ]
+    refused = made_shop.run("-n")
+    assert refused.code == 1
+    assert refused.text.splitlines()[-3:] == [
+        "thumbmill: these paths block thumbnail output; move them and run again",
+        "  thumbnails/thumb/a.jpg: a folder",
+        "  thumbnails/thumb/sub: a file",
+    ]
     folder.rmdir()
     file.unlink()
     assert made_shop.run().last_lines == ["thumbmill: 2 made, 1 up to date, 0 failed"]
     assert everything_is_right(made_shop)
+
+
+def test_something_is_where_the_logs_belong(made_shop):
+    """The folders that a run needs are in tests/run/test_preflight.py."""
+    shutil.rmtree(made_shop.folder / "logs")
+    (made_shop.folder / "logs").touch()
+    refused = made_shop.run()
+    assert refused.code == 1
+    problem = "Not a directory; a file is where its folder should be; move it away and run again"
+    assert refused.text.splitlines()[-1] == f"thumbmill: cannot write logs: {problem}"
+    assert "Traceback" not in refused.text
 
 
 # Few open files

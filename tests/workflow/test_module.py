@@ -82,7 +82,6 @@ def test_rules_of_the_workflow_take_thumbnails_as_input(site, prefix):
     assert site.names() == {"site/index.html", *thumbnails, f"{below}logs/failures.tsv"}
     assert run.last_lines == ["thumbmill: 2 made, 0 up to date, 0 failed"]
 
-    assert site.run().jobs == set()
     site.picture(f"../{below}pictures/a.jpg", "yellow", (80, 70))
     run = site.run()
     assert run.jobs == {"a"} and "rule page:" in run.text
@@ -104,8 +103,13 @@ def test_targets_have_the_prefix_of_their_rules(site):
     assert run.last_lines == ["thumbmill: 0 made, 3 up to date, 0 failed"]
     assert site.failures() == {}
 
+
+@pytest.mark.slow
+def test_reports_of_a_module(site):
+    site.write()
     run = site.run("thumbs_manifest", "thumbs_plan")
     assert run.code == 0, run.text
+    assert run.jobs == {"a", "b", "sub/c"}
     assert "thumbmill: 3 pictures in pictures" in run.text
     assert (site.folder / "manifest/manifest.json").exists()
 

@@ -31,6 +31,7 @@ def current(shop: Shop) -> set[str]:
         return set(open_history().unchanged())
 
 
+@pytest.mark.slow
 def test_a_catalogue_in_shards_from_the_first_run_to_the_daily_case(warm_shop):
     shop = warm_shop
     for name in ("a.jpg", "b.png", "sub/c.webp", "{odd}\n.jpg"):
