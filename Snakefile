@@ -7,6 +7,7 @@ import tempfile
 include: "rules/deployed.smk"
 
 
+from thumbmill.run.conclude import summarize_at_exit
 from thumbmill.run.session import CODE, Session
 from thumbmill.run.settings import find_config
 
@@ -16,6 +17,7 @@ configfile: find_config(CODE)
 
 session = Session.open(workflow, config, storage)
 config = session.config
+summarize_at_exit(session)
 
 
 onstart:

@@ -1,25 +1,57 @@
 """The end of a run: judge what it made, record it, and print the summary."""
 
+import atexit
+import contextlib
 import sys
+import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from thumbmill import failures
 from thumbmill.catalog.history import RunResult
 from thumbmill.failures import Failure, Kind
 from thumbmill.run.failures import find_reason, read_job_log, update_lists
+from thumbmill.run.session import Session
 from thumbmill.run.shards import ShardResult, read_results, write_result
-from thumbmill.run.snakemake_internals import Missing, judges_by_all_triggers, needed, outcome, recorded_as_made
+from thumbmill.run.snakemake_internals import (
+    Missing,
+    judges_by_all_triggers,
+    needed,
+    outcome,
+    recorded_as_made,
+    was_run,
+)
 from thumbmill.run.summary import Summary, describe_effort, describe_space, forecast
 from thumbmill.run.verify import remove_outdated
-
-if TYPE_CHECKING:
-    from thumbmill.run.session import Session
 
 NEEDED_IN_SHARD = "has no thumbnail, or something about it changed"
 
 
-def print_forecast(session: "Session") -> None:
+def summarize_at_exit(session: Session) -> None:
+    """Have the run judged, recorded and summarized when the process exits.
+
+    Snakemake's hooks (onsuccess, onerror) do not run when there is nothing to do, and Snakemake prints more lines after
+    them.
+    """
+    begun = time.monotonic() - max(0.0, time.time() - session.workflow.start_time.timestamp())
+    atexit.register(finish, session, begun)
+
+
+def finish(session: Session, begun: float) -> None:
+    """Print the summary of a run that began at `begun` (of time.monotonic()), as the process's last act.
+
+    Says nothing if nothing was run: in the processes of single jobs, after an error in the settings, for other targets.
+    After a dry run it says what would be done.
+    """
+    if not was_run(session.workflow) or (session.lock and session.lock.refused):
+        return
+    with contextlib.chdir(session.folder):  # Snakemake has gone back to where it was started
+        if session.workflow.dryrun:
+            print_forecast(session)
+        else:
+            conclude(session, time.monotonic() - begun)
+
+
+def print_forecast(session: Session) -> None:
     """Print what a dry run would make."""
     catalog = session.catalog
     reasons, current = needed(session.workflow.dag)
@@ -29,7 +61,7 @@ def print_forecast(session: "Session") -> None:
         print(forecast(named, current + len(session.skipped)))
 
 
-def conclude(session: "Session", seconds: float) -> None:
+def conclude(session: Session, seconds: float) -> None:
     """Judge, record and summarize a run that took `seconds`, in its working directory."""
     workflow, catalog, history, shards = session.workflow, session.catalog, session.history, session.shards
     ended = outcome(workflow)
@@ -81,7 +113,7 @@ def conclude(session: "Session", seconds: float) -> None:
     print(summary.text(session.paths), file=sys.stderr)
 
 
-def reason_of(session: "Session", wildcard: str, job: Missing) -> Failure:
+def reason_of(session: Session, wildcard: str, job: Missing) -> Failure:
     """Return why the `job` of a picture made nothing."""
     failure = read_job_log(job.log)
     if failure:

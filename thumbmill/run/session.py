@@ -4,12 +4,9 @@ It holds what a run works with (settings, catalogue, history, lock, shards) and 
 thumbnails to make, from which source, with which parameters.
 """
 
-import atexit
-import contextlib
 import functools
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any
 
@@ -24,7 +21,6 @@ from thumbmill.progress import Counter, report_status
 from thumbmill.run import snakemake_internals as internals
 from thumbmill.run.cgroups import worker_memory
 from thumbmill.run.cleanup import remove_empty_thumbnails, remove_leftovers
-from thumbmill.run.conclude import conclude, print_forecast
 from thumbmill.run.failures import read_failures
 from thumbmill.run.lock import OutputLock, join_run, needs_lock_at_once
 from thumbmill.run.paths import RunPaths
@@ -80,15 +76,12 @@ class Session:
 
     @classmethod
     def open(cls, workflow: Any, config: Mapping[str, Any], storage: Any) -> "Session":
-        """Return the session of this run, and have it print its summary when the process exits.
+        """Return the session of this run.
 
         Exits with a line on standard error if the settings or the catalogue cannot be used.
         """
         with exit_on_user_error():
-            session = cls(workflow, config, storage)
-        begun = time.monotonic() - max(0.0, time.time() - workflow.start_time.timestamp())
-        atexit.register(session.finish, begun)
-        return session
+            return cls(workflow, config, storage)
 
     def _list_catalog(self, settings: Mapping[str, Any]) -> Catalog:
         """List the source, and look at the lock first: what changes from now on must not be missed."""
@@ -318,18 +311,3 @@ class Session:
         """At the end of a run whose jobs all ended well: exit with an error if a thumbnail is no longer right."""
         if outdated := remove_outdated(self.workflow, self.history, internals.outcome(self.workflow)):
             sys.exit(f"thumbmill: changed while their thumbnails were made: {len(outdated):,} pictures; run again")
-
-    def finish(self, begun: float) -> None:
-        """Print the summary of a run that began at `begun` (of time.monotonic()), as the process's last act.
-
-        Snakemake's hooks (onsuccess, onerror) do not run when there is nothing to do, and Snakemake prints more lines
-        after them; so this is called as the interpreter exits. Says nothing if nothing was run: in the processes of
-        single jobs, after an error in the settings, for other targets. After a dry run it says what would be done.
-        """
-        if not internals.was_run(self.workflow) or (self.lock and self.lock.refused):
-            return
-        with contextlib.chdir(self.folder):  # Snakemake has gone back to where it was started
-            if self.workflow.dryrun:
-                print_forecast(self)
-            else:
-                conclude(self, time.monotonic() - begun)
