@@ -79,17 +79,16 @@ class ForkServer:
         self._ask(END, pid, number)
         return self._answer()
 
-    def has_died(self) -> bool:
-        """Return whether the server has ended by itself."""
-        return self._process.poll() is not None
+    def close(self, at_once: bool = False) -> int:
+        """End the server and all workers, `at_once` without waiting for what they are doing; return its exit code.
 
-    def close(self, at_once: bool = False) -> None:
-        """End the server and all workers, `at_once` without waiting for what they are doing."""
+        If that is not 0, the server has died before, and left its workers alone.
+        """
         if not at_once:
             with contextlib.suppress(ConnectionError):
                 self._ask(QUIT)
         self._control.close()
-        self._process.wait()
+        return self._process.wait()
 
     def _ask(self, what: bytes, pid: int = 0, number: int = 0, descriptors: Sequence[int] = ()) -> None:
         try:

@@ -158,8 +158,12 @@ def serve(descriptor: int, default_path: list[str], open_files: int) -> int:
 
 
 def signal_all(pids: dict[int, Running], number: int) -> None:
-    """Send a signal to these processes, and to all of this group, which are theirs."""
+    """Send a signal, once, to these processes and to all of this group, which are theirs.
+
+    A second SIGINT would interrupt what a script does about the first one.
+    """
     for pid in pids:
         with contextlib.suppress(OSError):
-            os.kill(pid, number)
+            if os.getpgid(pid) != os.getpgrp():  # it has left the group
+                os.kill(pid, number)
     os.killpg(0, number)

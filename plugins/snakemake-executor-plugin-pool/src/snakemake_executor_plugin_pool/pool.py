@@ -220,13 +220,14 @@ class ReusePool(Pool):
         return [worker.deadline for worker in self._workers if worker.deadline]
 
     def close(self, at_once: bool = False) -> None:
-        for worker in self._workers:
-            if not at_once:
-                worker.connection.close()
-            elif self._server.has_died():  # otherwise the server ends them
-                signal_group(worker.pid, signal.SIGKILL)
+        workers = list(self._workers)
         self._workers.clear()
-        self._server.close(at_once)
+        if not at_once:
+            for worker in workers:
+                worker.connection.close()
+        if self._server.close(at_once) != 0:  # it was killed: otherwise it has ended them
+            for worker in workers:
+                signal_group(worker.pid, signal.SIGKILL)
 
     def _fork(self, script: Script) -> WorkerProcess:
         worker = WorkerProcess(*self._server.fork(), script)
