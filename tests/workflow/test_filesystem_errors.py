@@ -394,7 +394,7 @@ def test_something_is_where_the_logs_belong(made_shop):
 def test_few_files_may_be_open(small_shop, limit):
     first = with_limit(small_shop, f"-n {limit}")
     if first.code:
-        assert limit < 32
+        assert limit < 64
         assert re.search(r"pen-file limit is \d+; --cores 2 needs \d+\. Raise it", first.text), first.text
         assert small_shop.files() == set()
         assert run(small_shop).code == 0
