@@ -72,6 +72,16 @@ def test_nothing_can_be_skipped_before_the_first_run_and_everything_after_it():
     assert make() == set()
 
 
+def test_another_picture_with_the_same_date_is_asked_about():
+    """As `cp -p` and `rsync -t` leave it: only the size in bytes differs."""
+    make()
+    source = Path("images/a.jpg")
+    date = source.stat().st_mtime_ns
+    draw("a.jpg", "blue", size=(90, 70))
+    os.utime(source, ns=(date, date))
+    assert unchanged() == ALL - {"a"}
+
+
 def test_only_what_changed_and_what_is_new_is_asked_about():
     make()
     draw("a.jpg", "yellow", (61, 40))

@@ -199,6 +199,15 @@ def test_what_somebody_edited_or_replaced_stays(forged):
     assert remove() == set()
 
 
+def test_what_somebody_replaced_by_as_many_bytes_stays():
+    """As an image editor may write it: only the date differs."""
+    edited = thumbnail("a/0.jpg")
+    edited.write_bytes(bytes(edited.stat().st_size))
+    os.utime(edited, ns=(1, 1))
+    lose("a/0.jpg")
+    assert remove() == set()
+
+
 def test_what_is_reached_through_a_link_stays(tmp_path_factory):
     """Links to folders and to files, made after the thumbnails."""
     aside = tmp_path_factory.mktemp("aside")
