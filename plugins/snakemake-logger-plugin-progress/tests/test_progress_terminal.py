@@ -108,9 +108,10 @@ def test_standard_output_goes_where_it_is_meant_to(workflow):
 
 
 def test_ctrl_c_leaves_the_terminal_as_it_was(workflow):
-    # Jobs that do not end by themselves, however late the key is pressed.
-    (workflow / "Snakefile").write_text(WORKFLOW.replace("sleep 0.5", "sleep 600"))
-    code, text = run_in_terminal(snakemake(), workflow, columns=80, interrupt_at=f"/{JOBS} jobs")
+    # Long enough that the last jobs are still to come when the key is pressed, and short enough to wait for those that
+    # Snakemake starts at that moment, which the terminal does not interrupt.
+    (workflow / "Snakefile").write_text(WORKFLOW.replace("sleep 0.5", "sleep 3"))
+    code, text = run_in_terminal(snakemake(), workflow, columns=80, interrupt_at=" left")
     assert code != 0
     assert "Terminating processes on user request" in text
     assert text.rfind("\x1b[?25h") > text.rfind("\x1b[?25l"), "the cursor is shown"
