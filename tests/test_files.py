@@ -51,7 +51,8 @@ def test_what_a_killed_process_leaves_has_the_name_of_a_leftover(tmp_path, monke
     assert os.listdir(tmp_path) == []
 
 
-def test_only_plain_files_of_exactly_that_name_are_removed(tmp_path):
+def test_only_files_and_probes_of_exactly_that_name_are_removed(tmp_path):
+    """Probes are empty files in a folder; anything else in it is not thumbmill's."""
     top, beyond = tmp_path / "out", tmp_path / "beyond"
     (top / "sub").mkdir(parents=True)
     beyond.mkdir()
@@ -60,11 +61,13 @@ def test_only_plain_files_of_exactly_that_name_are_removed(tmp_path):
         path.write_text("half")
     (top / "link").symlink_to(beyond)
     (top / ".thumbmill-1-0123456789abcdef").symlink_to(beyond / LEFTOVER)
-    (top / ".thumbmill-2-0123456789abcdef").mkdir()
+    for number, content in ((2, "something"), (3, "")):
+        (top / f".thumbmill-{number}-0123456789abcdef").mkdir()
+        (top / f".thumbmill-{number}-0123456789abcdef" / "probe").write_text(content)
     assert remove_temporary_files(str(top)) >= {str(top / "sub")}
     left = {os.path.relpath(os.path.join(path, file), top) for path, _, files in os.walk(top) for file in files}
-    assert left == {*others, ".thumbmill-1-0123456789abcdef"}
-    assert (top / ".thumbmill-2-0123456789abcdef").is_dir()
+    assert left == {*others, ".thumbmill-1-0123456789abcdef", ".thumbmill-2-0123456789abcdef/probe"}
+    assert not (top / ".thumbmill-3-0123456789abcdef").exists()
     assert (beyond / LEFTOVER).exists()
     assert remove_temporary_files(str(tmp_path / "absent")) == set()
 

@@ -8,7 +8,12 @@ from collections.abc import Iterable
 from thumbmill.text import printable
 
 TEMPORARY_PREFIX = ".thumbmill-"
-TEMPORARY_NAME = re.compile(re.escape(TEMPORARY_PREFIX) + "[0-9]+-[0-9a-f]{16}")  # as write_atomically() names them
+TEMPORARY_NAME = re.compile(re.escape(TEMPORARY_PREFIX) + "[0-9]+-[0-9a-f]{16}")  # as temporary_name() has it
+
+
+def temporary_name() -> str:
+    """Return a name for a temporary file or folder, by which remove_temporary_files() knows it."""
+    return f"{TEMPORARY_PREFIX}{os.getpid()}-{os.urandom(8).hex()}"
 
 
 def write_atomically(path: str, content: bytes) -> None:
@@ -17,7 +22,7 @@ def write_atomically(path: str, content: bytes) -> None:
     Raises OSError.
     """
     folder = os.path.dirname(path) or "."
-    temporary = os.path.join(folder, f"{TEMPORARY_PREFIX}{os.getpid()}-{os.urandom(8).hex()}")
+    temporary = os.path.join(folder, temporary_name())
     try:
         with open(temporary, "xb") as file:
             file.write(content)
@@ -41,16 +46,20 @@ def remove_file(path: str) -> None:
 
 
 def remove_temporary_files(folder: str, recursive: bool = True) -> set[str]:
-    """Delete what interrupted calls of write_atomically() left in `folder`, which need not exist.
+    """Delete what killed processes left in `folder`, which need not exist.
 
-    Only plain files that carry exactly such a name, and nothing beyond a link. Return the folders below `folder`; if
-    not `recursive`, look at none of them and return an empty set.
+    Only what has exactly such a name as temporary_name() gives: plain files, folders with nothing but empty files, and
+    nothing beyond a link. Return the folders below `folder`; if not `recursive`, look into none of them and return an
+    empty set.
     """
     found: set[str] = set()
     for path, folders, files in os.walk(folder):
         for name in files:
             if name.startswith(TEMPORARY_PREFIX) and TEMPORARY_NAME.fullmatch(name):
                 remove_plain_file(os.path.join(path, name))
+        for name in folders:
+            if name.startswith(TEMPORARY_PREFIX) and TEMPORARY_NAME.fullmatch(name):
+                remove_probe_folder(os.path.join(path, name))
         if not recursive:
             break
         found.update(os.path.join(path, name) for name in folders)
@@ -64,6 +73,18 @@ def remove_plain_file(path: str) -> None:
             os.unlink(path)
     except OSError:
         pass  # gone already, or not ours to delete
+
+
+def remove_probe_folder(folder: str) -> None:
+    """Delete `folder` if there is nothing in it but empty files."""
+    try:
+        probes = list(os.scandir(folder))
+        if all(probe.is_file(follow_symlinks=False) and probe.stat().st_size == 0 for probe in probes):
+            for probe in probes:
+                os.unlink(probe.path)
+            os.rmdir(folder)
+    except OSError:
+        pass  # a link, or not ours to delete
 
 
 def nearest_existing(path: str) -> str:

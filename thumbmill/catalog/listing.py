@@ -5,14 +5,13 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from thumbmill.catalog.layout import Layout, encode_wildcard, extensions
+from thumbmill.catalog.collisions import check_collisions
+from thumbmill.catalog.layout import Layout
 from thumbmill.catalog.picture import EXTENSIONS, Picture
 from thumbmill.catalog.store import Store
 from thumbmill.errors import CatalogError
 from thumbmill.progress import Counter
 from thumbmill.text import printable
-
-MAX_SHOWN_PAIRS = 5
 
 
 class Catalog:
@@ -119,46 +118,3 @@ def check_encoding(pictures: Iterable[Picture], encoding: str) -> None:
                 f"the locale says that file names are in {encoding}, so {printable(name)} would count as another "
                 "picture than in UTF-8: run the same command with PYTHONUTF8=1 in the environment"
             )
-
-
-def check_collisions(pictures: Iterable[Picture], layout: Layout) -> None:
-    """Reject pictures that would share a thumbnail, or one whose thumbnail is where another needs a folder.
-
-    Raises CatalogError that names up to five pairs.
-    """
-    owners: dict[str, str] = {}
-    pairs = []
-    for picture in pictures:
-        stem = layout.stem(picture.name)
-        if stem in owners:
-            pairs.append((owners[stem], picture.name))
-        owners.setdefault(stem, picture.name)
-    advice = "Set `keep_extension: true` (a.jpg.jpg, a.png.jpg), or rename one."
-    if any(encode_wildcard(one) == encode_wildcard(other) for one, other in pairs):
-        advice = "Rename one."
-    if not pairs:
-        suffixes = extensions(layout.renditions)
-        files = {stem + suffix: name for stem, name in owners.items() for suffix in suffixes}
-        folders: dict[str, str] = {}
-        for stem, name in owners.items():
-            while stem := os.path.dirname(stem):
-                if stem in folders:
-                    break
-                folders[stem] = name
-        pairs = [(files[path], folders[path]) for path in sorted(files.keys() & folders.keys())]
-        advice = "Rename the folder, or the picture."
-    if pairs:
-        raise CatalogError(
-            "\n".join(["these pictures would share one thumbnail:", *shown_pairs(pairs, layout.source), advice])
-        )
-
-
-def shown_pairs(pairs: list[tuple[str, str]], source: Store) -> list[str]:
-    """Return the lines that name the first of these pairs of pictures."""
-    lines = [
-        f"  {printable(source.path(first))}  and  {printable(source.path(second))}"
-        for first, second in pairs[:MAX_SHOWN_PAIRS]
-    ]
-    if len(pairs) > MAX_SHOWN_PAIRS:
-        lines.append(f"  ... and {len(pairs) - MAX_SHOWN_PAIRS:,} more")
-    return lines
