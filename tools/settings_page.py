@@ -33,6 +33,33 @@ Invalid settings are rejected before anything runs, with the setting's name and 
 next run remakes only the pictures that it affects: [pictures.md](pictures.md#when-a-thumbnail-is-made-again).
 """
 
+EXCLUDE = """\
+`exclude` holds patterns as in a `.gitignore` file, one for each item of the list. The last one that matches a file or
+folder decides:
+
+- `drafts` leaves out every file and folder of that name, and all that is in the folder;
+- `drafts/` leaves out folders only;
+- `/drafts` and `shop/drafts` leave out only this path, seen from the source folder;
+- `*.orig.jpg`, `scan-??.tif` and `[0-9]*/` have wildcards: any characters but `/`, one character, and one of a set
+  (`[!0-9]`: one that is not in it);
+- `**/old/*.png` and `shop/**/old`: `**` stands for any number of folders;
+- `!keep.jpg` takes back what an earlier pattern leaves out, except in a folder that is left out.
+
+`\\` before `*`, `?`, `[` or `!` makes these ordinary characters. Case counts. Unlike in a `.gitignore` file, `#` is an
+ordinary character, spaces count, and classes such as `[[:alpha:]]` are rejected. In YAML, quote a pattern that begins
+with `*`, `!`, `#`, `@` or `[`.
+
+A folder that is left out is not looked into, so that it does not matter if it cannot be listed. The thumbnails of a
+picture that is newly left out become [orphans](guide.md), like those of a deleted one. Hidden files and folders
+(`.name`) are always left out.
+
+To keep the default and add to it, copy the list of [config.yaml](../config.yaml):
+
+```yaml
+exclude: ["@eaDir/", "#recycle/", "lost+found/", "drafts/"]
+```
+"""
+
 SIZES = """\
 Each size has a name and these settings. Only `width` and `height` are required:
 
@@ -95,7 +122,9 @@ def settings_page(schema: Schema) -> str:
     rows = list(settings(schema))
     of_sizes = [row for row in rows if row[0].startswith("sizes.")]
     others = [row for row in rows if row not in of_sizes]
-    return f"{INTRODUCTION}\n{table(others)}\n\n## Sizes\n\n{SIZES}\n{table(of_sizes)}\n"
+    return (
+        f"{INTRODUCTION}\n{table(others)}\n\n## What is left out\n\n{EXCLUDE}\n## Sizes\n\n{SIZES}\n{table(of_sizes)}\n"
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

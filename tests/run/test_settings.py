@@ -60,6 +60,11 @@ def test_nothing_set_is_all_defaults():
     """An empty config.yaml works."""
     assert read({}) == {
         "source": "images",
+        "exclude": [
+            *("@eaDir/", "#recycle/", "#snapshot/", "@Recycle/", "@Recently-Snapshot/", "~snapshot/"),
+            *("$RECYCLE.BIN/", "$Recycle.Bin/", "RECYCLER/", "System Volume Information/", "lost+found/"),
+            *("__MACOSX/", "Network Trash Folder/", "Temporary Items/"),
+        ],
         "output": "thumbnails",
         "sizes": {"thumb": {"width": 256, "height": 256, **SIZE_DEFAULTS}},
         "format": ["jpeg"],
@@ -298,6 +303,26 @@ def test_error_names_the_setting_its_value_and_what_is_allowed(config, words):
     assert line.startswith((words[0], "unknown setting"))
     for word in words:
         assert word in line
+
+
+@pytest.mark.parametrize(
+    ("exclude", "words"),
+    [
+        (["a", "x[b"], ["exclude", "'x[b'", "]"]),
+        ("../other", ["exclude", "'../other'", ".."]),
+        ([2024], ["exclude is 2024", "text"]),
+        ({"a": 1}, ["exclude", "a list"]),
+        (["a", "a"], ["exclude", "twice"]),
+    ],
+)
+def test_pattern_that_is_malformed(exclude, words):
+    reason = refusal({"exclude": exclude})
+    assert all(word in reason for word in words), reason
+
+
+def test_one_pattern_is_a_list_of_one():
+    """As --config passes it on."""
+    assert read({"exclude": "drafts/"})["exclude"] == ["drafts/"]
 
 
 def test_unknown_setting_that_resembles_nothing_gets_no_suggestion():

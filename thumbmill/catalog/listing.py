@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from thumbmill.catalog.collisions import check_collisions
+from thumbmill.catalog.exclusion import Exclusion
 from thumbmill.catalog.layout import Layout
 from thumbmill.catalog.picture import EXTENSIONS, Picture
 from thumbmill.catalog.store import Store
@@ -82,11 +83,11 @@ def list_catalog(settings: Mapping[str, Any]) -> Catalog:
     """
     layout = Layout(settings)
     excluded = [settings["output"], *(f"{settings['output']}/{size}" for size in settings["sizes"])]
-    pictures = sorted(counted(layout.source.list_pictures(excluded), layout.source))
+    pictures = sorted(counted(layout.source.list_pictures(excluded, Exclusion(settings["exclude"])), layout.source))
     if not pictures:
         raise CatalogError(
             f"no pictures in the source folder {settings['source']!r}: "
-            f"none of its files ends in {' '.join(sorted(EXTENSIONS))}"
+            f"none of its files, apart from hidden and excluded ones, ends in {' '.join(sorted(EXTENSIONS))}"
         )
     check_encoding(pictures, sys.getfilesystemencoding())
     check_collisions(pictures, layout)

@@ -24,6 +24,7 @@ Ingredients = Mapping[str, Any]
 # thumbnails.
 NOT_PIXELS = (
     "source",
+    "exclude",
     "output",
     "keep_extension",
     "max_pixels",

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
+from thumbmill.catalog.exclusion import Exclusion
 from thumbmill.catalog.picture import Picture, Stamp, is_picture_name
 from thumbmill.errors import CatalogError, StoreError
 from thumbmill.files import join_path
@@ -57,8 +58,8 @@ class Store(ABC):
         """Return the location in its one canonical form, whatever the settings call it."""
 
     @abstractmethod
-    def list_pictures(self, excluded: Iterable[str]) -> Iterator[Picture]:
-        """Yield every picture, in no particular order, except below the `excluded` locations.
+    def list_pictures(self, excluded: Iterable[str], exclusion: Exclusion) -> Iterator[Picture]:
+        """Yield every picture, in no particular order, except below the `excluded` locations, and by the `exclusion`.
 
         Hidden files and folders are left out. Raises CatalogError if the location itself cannot be listed.
         """
@@ -103,7 +104,7 @@ class LocalFolder(Store):
     def identity(self) -> str:
         return os.path.realpath(self.location)
 
-    def list_pictures(self, excluded: Iterable[str]) -> Iterator[Picture]:
+    def list_pictures(self, excluded: Iterable[str], exclusion: Exclusion) -> Iterator[Picture]:
         """Yield every picture below the folder; links are followed, wherever they lead.
 
         A folder reached once more through a link inside itself is left out, which would never end.
@@ -132,11 +133,11 @@ class LocalFolder(Store):
                 is_picture = is_picture_name(entry.name)
                 try:
                     is_folder = entry.is_dir()
-                    if not is_folder and not is_picture:
+                    if (not is_folder and not is_picture) or exclusion.matches(name, is_folder):
                         continue
                     status = entry.stat()
                 except OSError:  # a link in a circle, or to a place that may not be looked into
-                    if is_picture:
+                    if is_picture and not exclusion.matches(name, is_folder=False):
                         yield Picture(name, 0, readable=False)
                     continue
                 if is_folder:
@@ -191,12 +192,13 @@ class S3Prefix(Store):
     def identity(self) -> str:
         return self.location
 
-    def list_pictures(self, excluded: Iterable[str]) -> Iterator[Picture]:
+    def list_pictures(self, excluded: Iterable[str], exclusion: Exclusion) -> Iterator[Picture]:
         inside = f"{self.location}/"
         hidden = tuple(f"{folder}/".removeprefix(inside) for folder in excluded if folder.startswith(inside))
         try:
             for name, stamp in list_objects(self.location):
-                if is_picture_name(name) and not name.startswith((".", *hidden)) and "/." not in name:
+                is_hidden = name.startswith((".", *hidden)) or "/." in name
+                if is_picture_name(name) and not is_hidden and not exclusion.covers(name):
                     yield Picture(name, stamp.bytes, True, stamp.time)
         except StoreError as error:
             raise CatalogError(str(error)) from error

@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import ImageColor
 
+from thumbmill.catalog.exclusion import Exclusion
 from thumbmill.catalog.store import OTHER_SCHEMES, S3_LOCATION, S3_SCHEME, open_store
 from thumbmill.errors import SettingsError
 
@@ -49,10 +50,17 @@ def read_settings(config: Mapping[str, Any], validator: Any) -> dict[str, Any]:
     for group in groups:
         if isinstance(group.get("format"), str):
             group["format"] = [group["format"]]
+    if isinstance(settings.get("exclude"), str):
+        settings["exclude"] = [settings["exclude"]]
     settings = complete(settings, validator.schema)
     errors = sorted(validator.iter_errors(settings), key=lambda error: [str(key) for key in error.absolute_path])
     if errors:
         raise SettingsError("\n".join(dict.fromkeys(explain(error) for error in errors)))
+    for pattern in settings["exclude"]:
+        try:
+            Exclusion([pattern])
+        except ValueError as error:
+            raise SettingsError(f"exclude holds {pattern!r}: {error}") from None
     for size in settings["sizes"].values():
         size.setdefault("format", list(settings["format"]))
     for key in ("source", "output"):
