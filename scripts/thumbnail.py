@@ -16,7 +16,7 @@ from thumbmill.run.job import run_job
 
 try:
     run_job(
-        name=snakemake.params.picture[0],
+        picture=snakemake.params.picture,
         inputs=snakemake.input,
         outputs=snakemake.output,
         log=snakemake.log[0],

@@ -169,6 +169,6 @@ def test_everything_excluded():
 def test_object_storage_is_listed_in_the_same_way(monkeypatch):
     """A key has folders too."""
     keys = ["a.jpg", "@eaDir/b.jpg", "c/@eaDir/d/e.jpg", "c/f.jpg", "g.orig.jpg", ".h.jpg", "c//i.jpg"]
-    monkeypatch.setattr(store, "list_objects", lambda location: ((key, Stamp(1, 1)) for key in keys))
+    monkeypatch.setattr(store, "list_objects", lambda location: ((key, Stamp(1, 1), "tag") for key in keys))
     assert names(source="s3://shop/in") == ["a.jpg", "c//i.jpg", "c/f.jpg", "g.orig.jpg"]
     assert names(source="s3://shop/in", exclude=["*.orig.jpg", "/c"]) == ["@eaDir/b.jpg", "a.jpg"]

@@ -13,7 +13,8 @@ from PIL import Image
 from tests.catalog.support import put
 from tests.support.runs import make, open_history
 from tests.support.settings import settings
-from thumbmill.catalog.history import RunResult, magnitude, read_history
+from thumbmill.catalog.history import RunResult, magnitude
+from thumbmill.catalog.history_file import read_history
 from thumbmill.catalog.layout import Layout
 
 ALL = {"a", "b", "sub/c"}
@@ -345,7 +346,7 @@ def test_history_is_json_with_a_version():
     """A later version can distinguish it from its own."""
     make()
     version, layout, recipes, pictures, *_ = json.loads(history_file().read_text())
-    assert (version, layout["source"], len(recipes), {*pictures}) == (1, "images", 1, {"a.jpg", "b.png", "sub/c.webp"})
+    assert (version, layout["source"], len(recipes), {*pictures}) == (2, "images", 1, {"a.jpg", "b.png", "sub/c.webp"})
 
 
 @pytest.mark.parametrize(("pictures", "expected"), [(1, "1"), (9, "1"), (10, "10"), (999, "100"), (100_000, "100000")])

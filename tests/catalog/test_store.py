@@ -273,14 +273,14 @@ def test_folder_has_one_identity_whatever_its_name():
 
 
 def test_picture_can_be_looked_at_again():
-    """Its size, its date, and whether it can still be read."""
+    """Its size, its dates, and whether it can still be read."""
     put("a.jpg")
     (picture,) = listed().pictures.values()
     folder = LocalFolder("images")
     assert folder.refresh(picture) == picture
     Path("images/a.jpg").write_bytes(b"more")
     os.utime("images/a.jpg", ns=(5, 7))
-    assert folder.refresh(picture) == Picture("a.jpg", 4, True, 7)
+    assert folder.refresh(picture) == Picture("a.jpg", 4, True, 7, os.stat("images/a.jpg").st_ctime_ns)
     os.unlink("images/a.jpg")
     assert not folder.refresh(picture).readable
     os.mkdir("images/closed")

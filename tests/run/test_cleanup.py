@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.locks import working
-from thumbmill.catalog.history import STATE_FOLDER
+from thumbmill.catalog.history_file import STATE_FOLDER
 from thumbmill.catalog.store import open_store
 from thumbmill.run.cleanup import SHARDS_FOLDER, remove_empty_thumbnails, remove_idle_logs, remove_leftovers
 from thumbmill.run.lock import SHARED_LOCK, OutputLock, try_lock

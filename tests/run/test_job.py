@@ -12,8 +12,11 @@ from tests.support.pictures import RED, corners, plain, saved
 from tests.support.settings import settings
 from thumbmill import failures
 from thumbmill.catalog import store
+from thumbmill.catalog.digests import AMBIGUOUS, Note, content_digest, read_notes
+from thumbmill.catalog.history_file import history_path
 from thumbmill.errors import MemoryLimitError, PictureError
 from thumbmill.failures import Failure, Kind, parse_log_line
+from thumbmill.run import job
 from thumbmill.run.job import reported_memory_limit, run_job
 
 LOG = Path("logs/a.log")
@@ -36,7 +39,7 @@ def config(**changes: Any) -> dict[str, Any]:
 
 def run(name: str = "a.png", inputs: tuple[str, ...] = ("images/a.png",), **changes: Any) -> None:
     """Run the job of a picture whose single thumbnail is a.jpg."""
-    run_job(name, inputs, ["thumbnails/thumb/a.jpg"], str(LOG), config(**changes))
+    run_job((name, 1), inputs, ["thumbnails/thumb/a.jpg"], str(LOG), config(**changes))
 
 
 def failure_of(name: str = "a.png", inputs: tuple[str, ...] = ("images/a.png",), **changes: Any) -> Failure:
@@ -65,7 +68,7 @@ def test_job_makes_each_size_and_format_where_it_belongs():
     size = {"width": 20, "height": 20}
     sizes = {"thumb": size, "large": {**size, "width": 40, "height": 40}}
     outputs = [f"thumbnails/{name}/a{extension}" for name in sizes for extension in (".webp", ".png")]
-    run_job("a.png", ["images/a.png"], outputs, str(LOG), config(sizes=sizes, format=["webp", "png"]))
+    run_job(("a.png", 1), ["images/a.png"], outputs, str(LOG), config(sizes=sizes, format=["webp", "png"]))
     found = [(picture.format, picture.width) for picture in map(Image.open, outputs)]
     assert found == [("WEBP", 20), ("PNG", 20), ("WEBP", 40), ("PNG", 40)]
 
@@ -186,3 +189,39 @@ def test_a_lost_folder_of_copies_is_made_again_but_not_one_of_the_user(output):
     else:
         run(output=output)
         assert os.path.getsize("thumbnails/thumb/a.jpg") > 0
+
+
+# What later runs compare with
+
+
+def notes() -> dict[str, Note]:
+    """Return what jobs have noted."""
+    return read_notes(history_path("thumbnails"))[0]
+
+
+def test_job_notes_the_content_of_its_source_and_its_version():
+    run()
+    digest = content_digest("images/a.png")
+    assert notes() == {"a.png": Note(digest, "")}
+    for identity, version in ((("a.png", 5, "v"), "v"), (("a.png", 5, 12345, "w"), "w"), (("a.png", 5, 12345), "")):
+        run_job(identity, ["images/a.png"], ["thumbnails/thumb/a.jpg"], str(LOG), config())
+        assert notes() == {"a.png": Note(digest, version)}
+
+
+def test_job_that_fails_notes_nothing():
+    Path("images/a.png").write_text("no picture")
+    failure_of()
+    assert notes() == {}
+
+
+def test_a_source_that_changes_meanwhile_has_the_digest_of_no_content(monkeypatch):
+    """So that the next run makes it again, whichever content its thumbnails show."""
+
+    def replace_then_read(path: str) -> str:
+        os.replace("images/b.png", path)
+        return content_digest(path)
+
+    corners(60, 40).save("images/b.png")
+    monkeypatch.setattr(job, "content_digest", replace_then_read)
+    run()
+    assert notes() == {"a.png": Note(AMBIGUOUS, "")}

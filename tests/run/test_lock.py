@@ -11,7 +11,7 @@ from typing import IO
 import pytest
 
 from tests.support.locks import release, working
-from thumbmill.catalog.history import STATE_FOLDER
+from thumbmill.catalog.history_file import STATE_FOLDER
 from thumbmill.catalog.store import open_store
 from thumbmill.errors import LockError
 from thumbmill.run.cleanup import SHARDS_FOLDER

@@ -9,7 +9,7 @@ import pytest
 from tests.support.pictures import plain
 from tests.support.runs import make, open_history
 from thumbmill import failures
-from thumbmill.catalog.history import read_history
+from thumbmill.catalog.history_file import read_history
 from thumbmill.errors import ShardError
 from thumbmill.run.cleanup import SHARDS_FOLDER
 from thumbmill.run.shards import (

@@ -224,7 +224,7 @@ def test_reasons_for_a_job_are_put_in_thumbmills_words(toy):
 
 def test_a_changed_parameter_is_a_reason_in_thumbmills_words(toy):
     run(toy)
-    expected = "its size in bytes, the settings, thumbmill's imaging code or Pillow changed"
+    expected = "its content, the settings, thumbmill's imaging code or Pillow changed"
     assert reason(toy, "--config", "recipe=2") == expected
 
 

@@ -39,7 +39,7 @@ def make(**config: Any) -> set[str]:
             remove_file(path)  # as Snakemake does before a job
         job_config = {**history.settings, "worker_memory": history.settings["max_memory"]}
         try:
-            run_job(catalog[wildcard].name, catalog.input_of(wildcard), outputs, log, job_config)
+            run_job(history.identity(wildcard) or (), catalog.input_of(wildcard), outputs, log, job_config)
             made.append(wildcard)
         except PictureError as error:
             missing[catalog.display_name(wildcard)] = error.failure

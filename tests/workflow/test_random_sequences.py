@@ -87,6 +87,8 @@ class Sequence(RuleBasedStateMachine):
         # Pictures whose thumbnails may rightly differ from what would be made now: somebody has changed them, or
         # Snakemake's records, by hand.
         self.deceived: set[str] = set()
+        # Pictures whose content is unknown to the history: one of the same size and an older date goes unnoticed.
+        self.unknown: set[str] = set()
         self.shapes: dict[str, tuple[int, int]] = {}
         self.foreign: dict[Path, bytes] = {}
         self.keep_foreign(self.shop.folder / "thumbnails/thumb/sub/mine.jpg")
@@ -160,7 +162,7 @@ class Sequence(RuleBasedStateMachine):
         Image.new(mode, shape, colour[:7] if mode == "RGB" else colour).save(path)
         self.shapes[name] = shape
         self.date(path, date)
-        if date == "past" and before == os.path.getsize(path):
+        if date == "past" and before == os.path.getsize(path) and name in self.unknown:
             self.deceived.add(name)  # neither newer nor of another size
 
     def date(self, path, date):
@@ -194,7 +196,8 @@ class Sequence(RuleBasedStateMachine):
             new = data.draw(st.sampled_from(free), "new name")
             (self.source / new).parent.mkdir(exist_ok=True)
             (self.source / ".moved").rename(self.source / new)
-            self.deceived.add(new)  # it may be no newer than a thumbnail of that name, and as large as before
+            if new in self.unknown:
+                self.deceived.add(new)  # it may be no newer than a thumbnail of that name, and as large as before
         elif change == "corrupt":
             path.unlink()
             path.write_text("no picture")
@@ -234,6 +237,7 @@ class Sequence(RuleBasedStateMachine):
         else:
             for path in self.shop.folder.glob(".snakemake/thumbmill/history-*"):
                 path.unlink()
+            self.unknown |= set(NAMES)
 
     def meddle_with_a_thumbnail(self, data):
         how = data.draw(st.sampled_from(["delete", "edit", "touch", "date back"]), "how")
@@ -286,6 +290,7 @@ class Sequence(RuleBasedStateMachine):
         self.seconds = time.monotonic() - start
         assert run.jobs == expected.jobs, run.text
         self.deceived -= self.names_of(run.jobs)
+        self.unknown -= self.names_of(run.jobs)
         failed = {name for name in self.names if not all(path.exists() for path in self.thumbnails(name))}
         assert bool(run.code) == bool(failed), run.text
         assert set(self.shop.failures()) == {f"{self.config['source']}/{name}" for name in failed}

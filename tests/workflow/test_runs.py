@@ -67,7 +67,7 @@ def test_a_dry_run_says_what_would_be_made_and_changes_nothing(made_shop):
     assert made_shop.run("-n").last_lines == [
         "thumbmill: 2 would be made, 1 up to date (dry run)",
         "  images/a.jpg: is newer than its thumbnail",
-        "  images/b.png: its size in bytes, the settings, thumbmill's imaging code or Pillow changed",
+        "  images/b.png: its content, the settings, thumbmill's imaging code or Pillow changed",
     ]
     assert not (made_shop.folder / "elsewhere").exists()
     assert {folder: bytes_of(made_shop.folder / folder) for folder in ("thumbnails", "logs")} == before

@@ -189,7 +189,7 @@ def test_a_broken_history_is_no_history(done):
     assert (run.code, run.jobs) == (0, set())
     assert "Traceback" not in run.text
     assert f"{path.relative_to(done.folder)} cannot be read" in run.text
-    assert path.read_text().startswith("[1,")
+    assert path.read_text().startswith("[2,")
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.locks import working
 from tests.support.shop import Shop, WarmShop
-from thumbmill.catalog.history import STATE_FOLDER
+from thumbmill.catalog.history_file import STATE_FOLDER
 from trials.kills import KINDS, run_trial, table
 
 LEFTOVER = ".thumbmill-4711-0123456789abcdef"

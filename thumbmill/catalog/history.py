@@ -5,77 +5,34 @@ so what it has judged once is kept in a file, with the sizes and dates of the fi
 has changed it would judge the same again, and need not be asked.
 """
 
-import contextlib
-import fcntl
 import functools
-import hashlib
-import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Container, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
-from thumbmill.catalog.layout import Layout, layout_of
+from thumbmill.catalog.digests import Note, read_notes
+from thumbmill.catalog.history_file import (
+    UNKNOWN_TIME,
+    Entry,
+    Saved,
+    has_stamp,
+    history_path,
+    locked,
+    own_files,
+    read_history,
+    with_notes,
+    write_history,
+)
+from thumbmill.catalog.layout import layout_of
 from thumbmill.catalog.listing import Catalog
 from thumbmill.catalog.picture import Picture, Stamp
 from thumbmill.catalog.recipe import Ingredients, digest, produces_same_output, read_facts
-from thumbmill.files import write_atomically
+from thumbmill.files import remove_file
+from thumbmill.progress import Counter
 
-STATE_FOLDER = ".snakemake/thumbmill"
-VERSION = 1  # of the file's format; another one is not read
-UNKNOWN_TIME = -1  # never that of a file, so that the DAG is asked
-MISSING = Stamp(UNKNOWN_TIME, 0)
-
-
-class Entry(NamedTuple):
-    """What is known of one picture. Sizes in bytes, times in nanoseconds since the epoch.
-
-    `recorded` is the recipe in Snakemake's own records of the thumbnails, `valid` the one that they were last found to
-    satisfy; `made_by_us` means that thumbmill made all the files as they are. `files` are the stamps of the thumbnails,
-    in the order of Layout.thumbnails().
-    """
-
-    bytes: int
-    time: int
-    recorded: str
-    valid: str
-    made_by_us: bool
-    files: list[Stamp]
-
-    @classmethod
-    def from_json(cls, fields: list[Any]) -> "Entry":
-        """Return the entry that the history file holds as a list."""
-        bytes, time, recorded, valid, made_by_us, files = fields
-        return cls(bytes, time, recorded, valid, made_by_us, [Stamp(*stamp) for stamp in files])
-
-
-class Saved(NamedTuple):
-    """The content of the history file."""
-
-    layout: dict[str, Any]  # the settings that decided where files lie
-    recipes: dict[str, dict[str, Any]]  # recipe -> its ingredients, for each that an entry names
-    pictures: dict[str, Entry]  # by a picture's path below the source folder
-    orphans: dict[str, Stamp]  # by path: thumbnails that thumbmill made and that no picture asks for any more
-    folders: list[str]  # the folders below the output folder that thumbmill made
-    runs: dict[str, list[float]]  # the last run that made 1, 10, 100, ... pictures or more: [pictures made, seconds]
-
-    @classmethod
-    def from_json(cls, content: list[Any]) -> "Saved":
-        """Return the history that the file holds as a list."""
-        layout, recipes, pictures, orphans, folders, runs = content
-        return cls(
-            layout,
-            recipes,
-            {name: Entry.from_json(fields) for name, fields in pictures.items()},
-            {path: Stamp(*stamp) for path, stamp in orphans.items()},
-            folders,
-            runs,
-        )
-
-    @classmethod
-    def empty(cls, settings: Mapping[str, Any]) -> "Saved":
-        """Return the history of a catalogue of which nothing is known."""
-        return cls(layout_of(settings), {}, {}, {}, [], {})
+READERS = 8  # threads that read sources, which mostly wait for a disk or a network
 
 
 class RunResult(NamedTuple):
@@ -98,38 +55,99 @@ class History:
         self.ingredients = ingredients
         self.current_recipe = digest(ingredients)
         self.path = path or history_path(self.settings["output"])
+        self._digests: dict[str, str] = {}  # by wildcard, of the sources that were read
+        self._versions: dict[str, str] = {}  # by wildcard, as first asked for
 
     @functools.cached_property
     def saved(self) -> Saved:
         """What was known before this run."""
-        return read_history(self.path, self.layout, warn=lambda text: print(text, file=sys.stderr))
+        saved = read_history(self.path, self.layout, warn=lambda text: print(text, file=sys.stderr))
+        try:
+            notes, _ = read_notes(self.path)  # of a run that was killed
+        except OSError:  # removed by a run that has just ended
+            return saved
+        return with_notes(saved, notes)
 
     def stamps(self, wildcard: str) -> list[Stamp] | None:
         """Return the stamp of each thumbnail of a picture; None if one is missing. Raises StoreError."""
         return self.layout.output.stamps(self.catalog.thumbnails(wildcard))
 
     def entry(self, wildcard: str) -> Entry | None:
-        """Return what was known of a picture before this run."""
+        """Return what was known of a picture before this run, or before it was deleted, if it has come back."""
         picture = self.catalog.pictures.get(wildcard)
-        return self.saved.pictures.get(picture.name) if picture else None
+        if picture is None:
+            return None
+        return self.saved.pictures.get(picture.name) or self.saved.deleted.get(picture.name)
 
     def unchanged(self) -> frozenset[str]:
         """Return the pictures that this run need not ask the DAG about."""
+        doubtful = [wildcard for wildcard in self.catalog if self._is_doubtful(wildcard)]
+        if doubtful:
+            compared = Counter("comparing pictures that may have been replaced")
+            compared.expect(len(doubtful))
+            with ThreadPoolExecutor(READERS) as pool:
+                for _ in pool.map(self._digest, doubtful):
+                    compared.step()
         return frozenset(wildcard for wildcard in self.catalog if self.is_current(wildcard))
 
     def has_seen(self, wildcard: str) -> bool:
         """Whether an earlier run that came to its end found the picture and its thumbnails just as they are now."""
-        picture, entry = self.catalog[wildcard], self.entry(wildcard)
-        if entry is None:
-            return False
-        return (entry.bytes, entry.time) == (picture.bytes, picture.time) and entry.files == self.stamps(wildcard)
+        entry = self.entry(wildcard)
+        return entry is not None and has_stamp(entry, self.catalog[wildcard]) and entry.files == self.stamps(wildcard)
 
     def is_current(self, wildcard: str) -> bool:
         """Whether nothing has changed since the DAG last found the picture's thumbnails current, or had them made."""
-        entry = self.entry(wildcard)
-        if entry is None or not self.catalog[wildcard].readable or not self.has_seen(wildcard):
+        entry, picture = self.entry(wildcard), self.catalog[wildcard]
+        if entry is None or not picture.readable or entry.files != self.stamps(wildcard):
+            return False
+        if not has_stamp(entry, picture) and not (
+            self._is_doubtful(wildcard) and self.version(wildcard) == entry.version
+        ):
             return False
         return entry.valid == self.current_recipe or self.recipe(wildcard) == entry.recorded
+
+    def version(self, wildcard: str) -> str:
+        """Return what makes a picture another one though Snakemake sees no difference: a parameter of its job.
+
+        Snakemake sees that a picture is newer than its thumbnails or has another size. If it may be another one all the
+        same, its content is compared with what the thumbnails were made from. The version is the one in Snakemake's
+        records ("" for the first) until the content differs, and then its digest. It stays the same from the first
+        question on, though the picture's thumbnails are made meanwhile.
+        """
+        if wildcard not in self._versions:
+            entry = self.entry(wildcard)
+            version = entry.version if entry else ""
+            if entry and self._is_doubtful(wildcard) and self._digest(wildcard) != entry.digest:
+                version = self._digest(wildcard)
+            self._versions[wildcard] = version
+        return self._versions[wildcard]
+
+    def _is_doubtful(self, wildcard: str) -> bool:
+        """Whether only a look at the picture's content shows if it is the one that its thumbnails were made from.
+
+        So it is if its date or mark is another, and Snakemake would see nothing. A mark alone moves with each copy of a
+        catalogue, `chmod` and hard link.
+        """
+        entry, picture = self.entry(wildcard), self.catalog[wildcard]
+        if entry is None or has_stamp(entry, picture):
+            return False
+        if not entry.digest or picture.bytes != entry.bytes or not picture.readable:
+            return False
+        if not self.catalog.input_of(wildcard) and picture.time != entry.time:
+            return False  # its date is a parameter
+        files = self.stamps(wildcard)
+        return files is not None and picture.time <= min(stamp.time for stamp in files)
+
+    def _digest(self, wildcard: str) -> str:
+        """Return the digest of a picture's content as it was when this run first looked."""
+        if wildcard not in self._digests:
+            self._digests[wildcard] = self.layout.source.digest(self.catalog[wildcard])
+        return self._digests[wildcard]
+
+    def identity(self, wildcard: str) -> tuple[str | int, ...] | None:
+        """Return what distinguishes a picture from another in its place: that of the catalogue, and its version."""
+        identity, version = self.catalog.identity(wildcard), self.version(wildcard)
+        return (*identity, version) if identity and version else identity
 
     def recipe(self, wildcard: str) -> str:
         """Return the recipe of a picture's job: a parameter of the job, by which Snakemake judges.
@@ -171,30 +189,42 @@ class History:
             os.sync()  # so that what is recorded as current is on the disk, whenever the power goes
         with locked(self.path):
             before = read_history(self.path, self.layout)  # another run may have ended meanwhile
-            after = self._updated(before, result, skipped)
+            notes, paths = read_notes(self.path)
+            after = self._updated(with_notes(before, notes), result, skipped, notes)
             if after != before:
                 write_history(self.path, after)
+            for path in paths:
+                remove_file(path)
 
-    def _updated(self, before: Saved, result: RunResult, skipped: Iterable[str]) -> Saved:
-        """Return what is known after a run, from what was known `before` it ended."""
-        pictures, orphans = dict(before.pictures), dict(before.orphans)
+    def _updated(self, before: Saved, result: RunResult, skipped: Iterable[str], notes: Mapping[str, Note]) -> Saved:
+        """Return what is known after a run, from what was known `before` it ended and the `notes` of its jobs."""
+        pictures, orphans, deleted = dict(before.pictures), dict(before.orphans), dict(before.deleted)
+        known = {**before.deleted, **before.pictures}
         made = set(result.made)
         for wildcard in (*result.made, *result.current):
             by_us = wildcard in made or result.current[wildcard]
-            if entry := self._snapshot(wildcard, before, by_us):
+            note = notes.get(self.catalog[wildcard].name)
+            digest = note.digest if note else ""
+            if not digest and (wildcard not in made or self.layout.source.is_remote):
+                digest = self._known_digest(wildcard, before)
+            if entry := self._snapshot(wildcard, before, by_us, digest):
                 pictures[self.catalog[wildcard].name] = entry
         for wildcard in skipped:
-            name = self.catalog[wildcard].name
-            unchanged = pictures.get(name) == self.saved.pictures[name]  # no other run has made it meanwhile
-            if unchanged and pictures[name].valid != self.current_recipe:
-                pictures[name] = pictures[name]._replace(valid=self.current_recipe)
+            picture, entry = self.catalog[wildcard], self.entry(wildcard)
+            assert entry
+            after = entry._replace(valid=self.current_recipe, time=picture.time, mark=picture.mark)
+            # Another run may have made it meanwhile.
+            if after != pictures.get(picture.name) and entry == known.get(picture.name):
+                pictures[picture.name] = after
         for name in self.deleted(pictures):
-            orphans |= own_files(name, pictures.pop(name), self.layout)
+            deleted[name] = pictures.pop(name)
+            orphans |= own_files(name, deleted[name], self.layout)
         if orphans:
             for name in pictures:
                 for path in self.layout.thumbnails(name):
                     orphans.pop(path, None)
-        used = {recipe for entry in pictures.values() for recipe in (entry.recorded, entry.valid)}
+        deleted = {name: entry for name, entry in deleted.items() if self._has_orphans(name, orphans, pictures)}
+        used = {recipe for entry in (*pictures.values(), *deleted.values()) for recipe in (entry.recorded, entry.valid)}
         recipes = {**before.recipes, **self.saved.recipes, self.current_recipe: dict(self.ingredients)}
         old_folders, new_folders = set(before.folders), set()
         if result.new_folders_since is not None:
@@ -208,6 +238,7 @@ class History:
             orphans=orphans,
             folders=sorted(old_folders | new_folders),
             runs=before.runs | ({magnitude(len(made)): [len(made), round(result.seconds, 3)]} if made else {}),
+            deleted=deleted,
         )
 
     def orphans(self) -> dict[str, Stamp]:
@@ -234,27 +265,47 @@ class History:
         with locked(self.path):
             before = read_history(self.path, self.layout)
             deleted = self.deleted(before.pictures)
+            pictures = {name: entry for name, entry in before.pictures.items() if name not in deleted}
+            orphans = {path: stamp for path, stamp in self.orphans().items() if os.path.lexists(path)}
+            gone = before.deleted | {name: before.pictures[name] for name in deleted}
             write_history(
                 self.path,
                 before._replace(
                     layout=layout_of(self.settings),
-                    pictures={name: entry for name, entry in before.pictures.items() if name not in deleted},
-                    orphans={path: stamp for path, stamp in self.orphans().items() if os.path.lexists(path)},
+                    pictures=pictures,
+                    orphans=orphans,
                     folders=[folder for folder in before.folders if os.path.isdir(folder)],
+                    deleted={name: entry for name, entry in gone.items() if self._has_orphans(name, orphans, pictures)},
                 ),
             )
 
-    def _snapshot(self, wildcard: str, before: Saved, made_by_us: bool) -> Entry | None:
-        """Return the entry of a picture whose thumbnails were just made, or found current; None if one is missing."""
+    def _has_orphans(self, name: str, orphans: Container[str], pictures: Container[str]) -> bool:
+        """Whether a picture that was deleted, and is not among the `pictures`, has left thumbnails."""
+        return name not in pictures and any(path in orphans for path in self.layout.thumbnails(name))
+
+    def _known_digest(self, wildcard: str, before: Saved) -> str:
+        """Return the digest of a picture that was found current, or is an object; "" if it is not known."""
+        if wildcard in self._digests or self.layout.source.is_remote:
+            return self._digest(wildcard)
+        picture = self.catalog[wildcard]
+        known = before.pictures.get(picture.name) or before.deleted.get(picture.name)
+        return known.digest if known and known.bytes == picture.bytes else ""
+
+    def _snapshot(self, wildcard: str, before: Saved, made_by_us: bool, digest: str) -> Entry | None:
+        """Return the entry of a picture whose thumbnails were just made, or found current; None if one is missing.
+
+        They were made from content with this `digest`.
+        """
         picture = self.catalog[wildcard]
         files = self.stamps(wildcard)
         if files is None:
             return None
         # A source from the future: the DAG goes by its content, each time.
         time = picture.time if picture.time <= min(stamp.time for stamp in files) else UNKNOWN_TIME
-        known = before.pictures.get(picture.name)
+        known = before.pictures.get(picture.name) or before.deleted.get(picture.name)
         ours = made_by_us or bool(known and known.made_by_us and known.files == files)
-        return Entry(picture.bytes, time, self.recipe(wildcard), self.current_recipe, ours, files)
+        recipe, version = self.recipe(wildcard), self.version(wildcard)
+        return Entry(picture.bytes, time, recipe, self.current_recipe, ours, files, picture.mark, digest, version)
 
     def _folders_of(self, wildcards: Iterable[str]) -> set[str]:
         """Return the folders below the output folder that hold the thumbnails of these pictures."""
@@ -267,70 +318,6 @@ class History:
         return folders
 
 
-def history_path(output: str) -> str:
-    """Return the history file for an `output`: each has its own, so that catalogues can share a working directory."""
-    return os.path.join(STATE_FOLDER, f"history-{hashlib.sha256(os.fsencode(output)).hexdigest()[:16]}.json")
-
-
 def magnitude(pictures: int) -> str:
     """Return 1, 10, 100, ...: the largest that is not above a number of `pictures`."""
     return "1" + "0" * (len(str(pictures)) - 1)
-
-
-def read_history(path: str, layout: Layout, warn: Callable[[str], None] = lambda text: None) -> Saved:
-    """Return the history in the file `path`, migrated to the current `layout`; empty if there is none.
-
-    If there is one that cannot be read, it is empty too, and `warn` is called with the reason.
-    """
-    empty = Saved.empty(layout.settings)
-    try:
-        with open(path, encoding="ascii") as file:
-            version, *content = json.load(file)
-        if version != VERSION:
-            return empty
-        saved = Saved.from_json(content)
-    except FileNotFoundError:
-        return empty
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        warn(f"thumbmill: {path} cannot be read ({error}): Snakemake judges every picture again")
-        return empty
-    # As text, since the order of the sizes counts.
-    same_layout = json.dumps(saved.layout) == json.dumps(layout_of(layout.settings))
-    return saved if same_layout else migrate(saved, layout)
-
-
-def migrate(saved: Saved, layout: Layout) -> Saved:
-    """Return `saved` for another `layout`: thumbnails that it does not ask for become orphans, new ones are unknown."""
-    pictures, orphans = {}, dict(saved.orphans)
-    old_layout = Layout(saved.layout)
-    for name, entry in saved.pictures.items():
-        files = dict(zip(old_layout.thumbnails(name), entry.files, strict=True))
-        kept = [files.pop(path, MISSING) for path in layout.thumbnails(name)]
-        if entry.made_by_us:
-            orphans |= {path: stamp for path, stamp in files.items() if stamp.time != UNKNOWN_TIME}
-        # Snakemake compares the paths of a job's inputs with those of before.
-        same_source = saved.layout["source"] == layout.settings["source"]
-        pictures[name] = entry._replace(time=entry.time if same_source else UNKNOWN_TIME, files=kept)
-    return saved._replace(pictures=pictures, orphans=orphans)
-
-
-def write_history(path: str, saved: Saved) -> None:
-    """Write the history atomically. Raises OSError."""
-    write_atomically(path, json.dumps([VERSION, *saved], separators=(",", ":")).encode())
-
-
-@contextlib.contextmanager
-def locked(path: str) -> Iterator[None]:
-    """Keep others from updating the file `path` meanwhile. Raises OSError."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(f"{path}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def own_files(name: str, entry: Entry, layout: Layout) -> dict[str, Stamp]:
-    """Return the thumbnails of the picture `name` that thumbmill made: path -> stamp."""
-    if not entry.made_by_us:
-        return {}
-    files = zip(layout.thumbnails(name), entry.files, strict=True)
-    return {path: stamp for path, stamp in files if stamp.time != UNKNOWN_TIME}

@@ -18,6 +18,8 @@ class Picture(NamedTuple):
     """One source: its path below the source folder, its size in bytes, whether it can be opened for reading, its date.
 
     The date is in nanoseconds since the epoch; of a link, the later of its own and its target's, as Snakemake has it.
+    The mark is another one if another file has taken this one's place, whatever its size and date: when its inode last
+    changed (of a link, the sum of its own time and its target's), or an object's ETag; 0 if it is not known.
     A picture that cannot be read is in the catalogue too, and so is a folder that cannot be listed (its name ends in
     a slash): their jobs fail, alone, and say so.
     """
@@ -26,6 +28,7 @@ class Picture(NamedTuple):
     bytes: int
     readable: bool
     time: int = 0
+    mark: int | str = 0
 
 
 class Stamp(NamedTuple):

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
+from thumbmill.catalog.digests import content_digest
 from thumbmill.catalog.exclusion import Exclusion
 from thumbmill.catalog.picture import Picture, Stamp, is_picture_name
 from thumbmill.errors import CatalogError, StoreError
@@ -67,6 +68,10 @@ class Store(ABC):
     @abstractmethod
     def refresh(self, picture: Picture) -> Picture:
         """Return `picture` as it is now."""
+
+    @abstractmethod
+    def digest(self, picture: Picture) -> str:
+        """Return what differs between two contents of a picture; "" if it cannot be read."""
 
     @abstractmethod
     def stamps(self, paths: Iterable[str]) -> list[Stamp] | None:
@@ -145,21 +150,30 @@ class LocalFolder(Store):
                     if found not in ancestors and found not in excluded_ids:
                         open_folders.append((name, (*ancestors, found)))
                 elif entry.is_file():
-                    time = status.st_mtime_ns
+                    time, mark = status.st_mtime_ns, status.st_ctime_ns
                     if entry.is_symlink():
-                        time = max(time, entry.stat(follow_symlinks=False).st_mtime_ns)
-                    yield Picture(name, status.st_size, os.access(entry.path, os.R_OK), time)
+                        link = entry.stat(follow_symlinks=False)
+                        time, mark = max(time, link.st_mtime_ns), mark + link.st_ctime_ns
+                    yield Picture(name, status.st_size, os.access(entry.path, os.R_OK), time, mark)
 
     def refresh(self, picture: Picture) -> Picture:
         path = self.path(picture.name)
         try:
-            status = os.stat(path)
-            time = max(status.st_mtime_ns, os.lstat(path).st_mtime_ns)
+            status, link = os.stat(path), os.lstat(path)
         except OSError:
             return picture._replace(readable=False)
         # A folder that cannot be listed is in the catalogue with a slash.
         readable = os.access(path, os.R_OK) and not path.endswith("/")
-        return picture._replace(bytes=status.st_size, time=time, readable=readable)
+        time, mark = max(status.st_mtime_ns, link.st_mtime_ns), status.st_ctime_ns
+        if os.path.islink(path):
+            mark += link.st_ctime_ns
+        return picture._replace(bytes=status.st_size, time=time, readable=readable, mark=mark)
+
+    def digest(self, picture: Picture) -> str:
+        try:
+            return content_digest(self.path(picture.name))
+        except OSError:
+            return ""
 
     def stamps(self, paths: Iterable[str]) -> list[Stamp] | None:
         try:
@@ -196,20 +210,23 @@ class S3Prefix(Store):
         inside = f"{self.location}/"
         hidden = tuple(f"{folder}/".removeprefix(inside) for folder in excluded if folder.startswith(inside))
         try:
-            for name, stamp in list_objects(self.location):
+            for name, stamp, tag in list_objects(self.location):
                 is_hidden = name.startswith((".", *hidden)) or "/." in name
                 if is_picture_name(name) and not is_hidden and not exclusion.covers(name):
-                    yield Picture(name, stamp.bytes, True, stamp.time)
+                    yield Picture(name, stamp.bytes, True, stamp.time, tag)
         except StoreError as error:
             raise CatalogError(str(error)) from error
 
     def refresh(self, picture: Picture) -> Picture:
         return picture  # as it was listed: asking again would be a request for each
 
+    def digest(self, picture: Picture) -> str:
+        return str(picture.mark)  # an upload in parts of another size has another ETag, but also a new date
+
     @functools.cached_property
     def _stamps(self) -> dict[str, Stamp]:
         """Path -> stamp of all objects, from one listing."""
-        return {self.path(name): stamp for name, stamp in list_objects(self.location)}
+        return {self.path(name): stamp for name, stamp, _ in list_objects(self.location)}
 
     def stamps(self, paths: Iterable[str]) -> list[Stamp] | None:
         found = [self._stamps.get(path) for path in paths]
@@ -301,10 +318,10 @@ def plain_store_errors(path: str) -> Iterator[None]:
         raise StoreError(f"the store cannot be reached for {path}: {one_line(error).rstrip('.')}") from error
 
 
-def list_objects(location: str, at_most: int | None = None) -> Iterator[tuple[str, Stamp]]:
-    """Yield (path below `location`, stamp) of the objects there, 1,000 for each request, sorted by the key's bytes.
+def list_objects(location: str, at_most: int | None = None) -> Iterator[tuple[str, Stamp, str]]:
+    """Yield (path below `location`, stamp, ETag) of the objects there, sorted by the key's bytes.
 
-    With `at_most`, only that number (up to 1,000). Raises StoreError.
+    A request lists 1,000. With `at_most`, only that number (up to 1,000). Raises StoreError.
     """
     bucket, key = split_location(location)
     prefix = f"{key}/" if key else ""
@@ -317,4 +334,4 @@ def list_objects(location: str, at_most: int | None = None) -> Iterator[tuple[st
         for page in pages:
             for entry in page.get("Contents", ()):
                 time = round(entry["LastModified"].timestamp() * 1000) * 1_000_000
-                yield entry["Key"][len(prefix) :], Stamp(time, entry["Size"])
+                yield entry["Key"][len(prefix) :], Stamp(time, entry["Size"]), entry.get("ETag", "").strip('"')

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from PIL import Image
 
 from thumbmill import failures
-from thumbmill.catalog.history import STATE_FOLDER, history_path
+from thumbmill.catalog.history_file import STATE_FOLDER, history_path
 from thumbmill.catalog.layout import Layout
 from thumbmill.catalog.listing import Catalog
 from thumbmill.catalog.picture import Stamp

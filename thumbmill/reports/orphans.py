@@ -4,7 +4,8 @@ import os
 import stat
 from collections.abc import Collection, Iterable, Mapping
 
-from thumbmill.catalog.history import UNKNOWN_TIME, History
+from thumbmill.catalog.history import History
+from thumbmill.catalog.history_file import UNKNOWN_TIME
 from thumbmill.catalog.listing import Catalog
 from thumbmill.catalog.picture import Stamp
 from thumbmill.catalog.store import Store

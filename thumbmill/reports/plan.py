@@ -4,7 +4,8 @@ import os
 from collections.abc import Container, Mapping
 from typing import NamedTuple
 
-from thumbmill.catalog.history import UNKNOWN_TIME, History, magnitude
+from thumbmill.catalog.history import History, magnitude
+from thumbmill.catalog.history_file import UNKNOWN_TIME
 from thumbmill.catalog.listing import Catalog
 from thumbmill.failures import Failure, Kind
 from thumbmill.files import disk_usage, nearest_existing, write_lines
@@ -67,6 +68,8 @@ def judge(wildcard: str, history: History, failures: Mapping[str, Failure], of_d
         renamed = catalog.thumbnails(wildcard)[0] in of_deleted
         return "changed" if newer or renamed else "current"
     if picture.bytes != entry.bytes or history.recipe(wildcard) != entry.recorded:
+        return "changed"
+    if history.version(wildcard) != entry.version:
         return "changed"
     if newer:
         is_compared = picture.bytes <= CHECKSUM_LIMIT and not catalog.layout.source.is_remote

@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Container, Iterable
 
-from thumbmill.catalog.history import STATE_FOLDER
+from thumbmill.catalog.history_file import STATE_FOLDER
 from thumbmill.catalog.store import Store
 from thumbmill.files import remove_file, remove_temporary_files
 from thumbmill.run.lock import OutputLock

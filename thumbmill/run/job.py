@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from thumbmill import failures
+from thumbmill.catalog.digests import AMBIGUOUS, Note, content_digest, write_note
+from thumbmill.catalog.history_file import history_path
 from thumbmill.catalog.layout import MAX_NAME_BYTES, Layout
 from thumbmill.errors import MemoryLimitError, PictureError, StoreError
 from thumbmill.failures import Failure
@@ -22,8 +24,10 @@ from thumbmill.text import printable
 PICTURE_SETTINGS = ("quality", "background", "max_pixels", "linear", "animated", "damaged")
 
 
-def run_job(name: str, inputs: Sequence[str], outputs: Sequence[str], log: str, config: Mapping[str, Any]) -> None:
-    """Make the thumbnails of the picture `name` (its path below the source folder) at the paths `outputs`.
+def run_job(
+    picture: Sequence[Any], inputs: Sequence[str], outputs: Sequence[str], log: str, config: Mapping[str, Any]
+) -> None:
+    """Make the thumbnails of a picture at the paths `outputs`; `picture` is what History.identity() says of it.
 
     `inputs` is the local path of the source, or nothing if Snakemake has none to offer. `config` holds the settings,
     and the `worker_memory` in MB. What is wrong with the picture goes to the file `log`, which is absent if nothing is.
@@ -32,10 +36,13 @@ def run_job(name: str, inputs: Sequence[str], outputs: Sequence[str], log: str, 
     """
     warnings.simplefilter("ignore")  # Pillow's about odd metadata: what matters becomes a note or an error
     layout = Layout(config)
+    name: str = picture[0]
     source = layout.source.path(name)
     remove_file(log)  # an earlier run's: it may no longer be true
+    last_change = change_time(source)
     try:
         notes = make_picture(layout, name, inputs, outputs, config)
+        note_content(layout, picture, last_change, config)
         if notes:
             write_lines(log, notes)
     except (PictureError, OSError) as error:
@@ -72,6 +79,30 @@ def make_picture(
             for folder in folders:
                 os.makedirs(folder, exist_ok=True)
             return make_renditions(source, outputs, layout, config)
+
+
+def note_content(layout: Layout, picture: Sequence[Any], last_change: int, config: Mapping[str, Any]) -> None:
+    """Note what content of a `picture` thumbnails were made from, for later runs to compare it with.
+
+    `last_change` is the source's change_time() before they were made.
+    """
+    if layout.source.is_remote:
+        return  # the listing says it
+    source = layout.source.path(picture[0])
+    version = picture[-1] if len(picture) > 2 and isinstance(picture[-1], str) else ""
+    with contextlib.suppress(OSError):  # then they have nothing to compare with
+        digest = content_digest(source)
+        if change_time(source) != last_change:
+            digest = AMBIGUOUS
+        write_note(history_path(config["output"]), picture[0], Note(digest, version))
+
+
+def change_time(path: str) -> int:
+    """Return when the inode of the file at `path` last changed, in nanoseconds since the epoch; 0 if there is none."""
+    try:
+        return os.stat(path).st_ctime_ns
+    except OSError:
+        return 0
 
 
 def make_renditions(source: str, paths: Iterable[str], layout: Layout, config: Mapping[str, Any]) -> list[str]:

@@ -14,7 +14,7 @@ import sys
 import time
 from typing import IO
 
-from thumbmill.catalog.history import STATE_FOLDER
+from thumbmill.catalog.history_file import STATE_FOLDER
 from thumbmill.catalog.store import Store
 from thumbmill.errors import LockError
 from thumbmill.text import printable

@@ -149,7 +149,7 @@ class Session:
 
         def identity(wildcards: Any) -> Any:
             self._identities_asked.step()
-            return self.catalog.identity(wildcards.picture)
+            return self.history.identity(wildcards.picture)
 
         return internals.as_input_function(identity)
 
@@ -236,6 +236,8 @@ class Session:
             wildcards = list(self.catalog)[:1]
             self.skipped -= {*wildcards}
         elif self.lock and (largest := internals.largest_shard(self.workflow)):
+            for wildcard in wildcards:
+                self.history.version(wildcard)  # which depends on thumbnails: now, before they are made
             ends = self.shards.divide(self.lock.run, wildcards, largest, internals.force_flag(self.workflow))
             if self.lock.is_held:  # already, since nobody will call start(): see needs_lock_at_once()
                 self.shards.write()

@@ -13,7 +13,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from thumbmill.catalog.history import History, write_history
+from thumbmill.catalog.history import History
+from thumbmill.catalog.history_file import write_history
 from thumbmill.catalog.layout import layout_of
 from thumbmill.catalog.listing import Catalog
 from thumbmill.catalog.picture import Picture
@@ -84,11 +85,13 @@ class Shards:
         pictures = [self.catalog[wildcard] for wildcard in wildcards]
         names = [picture.name for picture in pictures]
         saved = self.history.saved
+        known = saved.deleted | saved.pictures
         subset = saved._replace(
             layout=layout_of(self.history.settings),
-            pictures={name: saved.pictures[name] for name in names if name in saved.pictures},
+            pictures={name: known[name] for name in names if name in known},
             orphans={},
             folders=[],
+            deleted={},
         )
         write_history(os.path.join(folder, "history.json"), subset)
         content = {"settings": self.history.settings, "pictures": pictures}

@@ -162,7 +162,7 @@ def describe_reason(reason: Any) -> str:
     if reason.updated_input:
         return "is newer than its thumbnail"
     if reason.params_changed or reason.input_changed:
-        return "its size in bytes, the settings, thumbmill's imaging code or Pillow changed"
+        return "its content, the settings, thumbmill's imaging code or Pillow changed"
     return str(reason)
 
 
