@@ -141,7 +141,9 @@ class Inventory:
             facts = read_facts(source, self.catalog.settings["max_pixels"])
             return (*facts.size, "") if facts else (0, 0, "")
 
-        known = self._cached(source, Stamp(picture.time, picture.bytes), read)
+        # Another picture of the same size and date has another mark; an object always has another date.
+        time = picture.mark if isinstance(picture.mark, int) and picture.mark else picture.time
+        known = self._cached(source, Stamp(time, picture.bytes), read)
         return known.width, known.height
 
     def _cached(self, path: str, stamp: Stamp, read: Callable[[], tuple[int, int, str]]) -> Cached:
