@@ -26,6 +26,7 @@ MADE = {
     "removed": failures.removed(),
     "unreadable": failures.unreadable(PermissionError(errno.EACCES, "Permission denied")),
     "name_too_long": failures.name_too_long(255),
+    "name_forbidden": failures.name_forbidden(":", HOSTILE),
     "out_of_memory": failures.out_of_memory("decode it"),
     "over_memory_limit": failures.over_memory_limit(failures.out_of_memory("decode it"), 500, 800),
     "timed_out": failures.timed_out(),

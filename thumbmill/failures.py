@@ -25,6 +25,7 @@ class Kind(StrEnum):
     UNREADABLE = "unreadable"
     MODIFIED = "modified"  # changed or removed while it was being made
     NAME_TOO_LONG = "name-too-long"
+    NAME_FORBIDDEN = "name-forbidden"
     OUT_OF_MEMORY = "out-of-memory"
     TIMED_OUT = "timed-out"
     KILLED = "killed"
@@ -56,6 +57,8 @@ WRITE_ADVICE = {
     errno.ENOTDIR: "a file is where its folder should be; move it away and run again",
     errno.ENOENT: "its folder was removed during the run; run again",
     errno.EMFILE: "raise the open-file limit (ulimit -n) or use fewer --cores",
+    errno.EINVAL: "its file system may not allow such a name: rename the picture, or choose another output",
+    errno.EILSEQ: "its file system does not allow such a name: rename the picture, or choose another output",
     errno.ENAMETOOLONG: "shorten the picture's name",
 }
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
@@ -147,6 +150,16 @@ def name_too_long(limit: int) -> Failure:
     """A part of the thumbnail's path would have more than `limit` bytes."""
     return Failure(
         Kind.NAME_TOO_LONG, f"its thumbnail's name would be too long (over {limit} bytes in one part); shorten the name"
+    )
+
+
+def name_forbidden(part: str, where: str) -> Failure:
+    """The file system of the folder `where` allows no name with this `part`."""
+    folder = "the working directory" if where == "." else printable(where)
+    shown = {" ": "a space at the end", ".": "a dot at the end"}.get(part, part)
+    return Failure(
+        Kind.NAME_FORBIDDEN,
+        f"the file system of {folder} does not allow its name ({shown}): rename it, or choose another folder",
     )
 
 

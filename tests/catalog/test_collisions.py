@@ -9,8 +9,9 @@ import pytest
 
 from tests.catalog.support import listed, names, put, refusal
 from tests.support.mounts import foreign_file_system
-from thumbmill.catalog import collisions
-from thumbmill.catalog.collisions import fold, takes_for_same
+from thumbmill.catalog import collisions, file_names
+from thumbmill.catalog.collisions import fold
+from thumbmill.catalog.file_names import takes_for_same
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
 
@@ -125,7 +126,7 @@ def test_nothing_is_asked_without_alike_names(monkeypatch):
 def test_each_folder_is_asked_once(monkeypatch):
     put(*[f"{folder}/{number}.jpg" for number in range(9) for folder in ("Shop", "shop")])
     asked = []
-    monkeypatch.setattr(collisions, "temporary_name", lambda: asked.append("probe") or ".thumbmill-probe")
+    monkeypatch.setattr(file_names, "temporary_name", lambda: asked.append("probe") or ".thumbmill-probe")
     assert len(names()) == 18
     assert asked == ["probe"]
 

@@ -3,6 +3,7 @@
 picture.py       one source, as a listing finds it
 store.py         a folder or an object storage prefix: list, stat, fetch
 exclusion.py     what the setting `exclude` leaves out
+file_names.py    which names a file system takes for the same, and which it does not allow
 layout.py        from a picture's name to the paths of its thumbnails
 listing.py       all pictures of a source
 collisions.py    whether they can share an output

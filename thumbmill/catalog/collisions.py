@@ -1,22 +1,21 @@
 """Pictures that cannot share an output: two whose thumbnails would be one file, or one's file another's folder.
 
 Names that differ may still be one file: exFAT, SMB and macOS ignore the case of letters, macOS also how a letter with
-an accent is written (NFC or NFD). Which names a file system takes for the same is its own affair, so it is asked, in
-the very folder, with a folder of probes that is removed at once; but only about names that might be the same.
+an accent is written (NFC or NFD). The file system is asked, if there are names that might be the same.
 """
 
-import functools
 import os
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from thumbmill.catalog.file_names import takes_for_same
 from thumbmill.catalog.layout import Layout, encode_wildcard, extensions
 from thumbmill.catalog.picture import Picture
 from thumbmill.catalog.store import Store
 from thumbmill.errors import CatalogError
-from thumbmill.files import nearest_existing, remove_probe_folder, temporary_name
+from thumbmill.files import nearest_existing
 from thumbmill.text import printable
 
 MAX_SHOWN_PAIRS = 5
@@ -161,23 +160,3 @@ def are_one_file(folder: str, first: str, second: str) -> bool:
             return False
         folder = os.path.join(folder, one)
     return True
-
-
-@functools.cache
-def takes_for_same(folder: str, one: str, other: str) -> bool:
-    """Whether the file system of `folder` takes two names for the same. If it cannot be asked, it does not.
-
-    It is asked inside a new folder, which takes after the one around it (ext4's casefold).
-    """
-    probes = os.path.join(folder, temporary_name())
-    try:
-        os.mkdir(probes)
-    except OSError:  # nothing can be written here, which the run will find out
-        return False
-    try:
-        open(os.path.join(probes, one), "x").close()
-        return os.path.lexists(os.path.join(probes, other))
-    except OSError:  # it has no file of such a name
-        return False
-    finally:
-        remove_probe_folder(probes)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from thumbmill.catalog.file_names import UNUSUAL, forbidden_in
 from thumbmill.catalog.store import open_store, percent_encode
 from thumbmill.imaging.encode import FORMATS
 from thumbmill.imaging.geometry import Size
@@ -72,10 +73,10 @@ class Layout:
     def wildcard(self, name: str) -> str:
         """Return what Snakemake calls the picture `name`.
 
-        A name that is too long for a file gets a digest, since its job has to fail alone, with a log.
+        A name that no file can have here gets a digest, since its job has to fail alone, with a log.
         """
         stem = self.stem(name)
-        if self._is_too_long(stem):
+        if self._is_too_long(stem) or self._forbidden_in(stem)[0]:
             return hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
         # The storage plugin decodes the query once.
         return stem.replace("%", "%25") if self.output.is_remote else stem
@@ -83,6 +84,20 @@ class Layout:
     def is_too_long(self, name: str) -> bool:
         """Whether no file can be named after the picture `name`."""
         return self._is_too_long(self.stem(name))
+
+    def forbidden_in(self, name: str) -> tuple[str, str]:
+        """Return what in a picture's name a file system does not allow, and the folder in which; ("", "") if nothing.
+
+        The folders are the output and the working directory ("."), which has the logs, and copies of objects.
+        """
+        return self._forbidden_in(self.stem(name))
+
+    def _forbidden_in(self, stem: str) -> tuple[str, str]:
+        if UNUSUAL.search(stem):  # as hardly any name is
+            for folder in (".",) if self.output.is_remote else (self.output.location, "."):
+                if found := forbidden_in(f"{stem}{LOG_EXTENSION}", folder):
+                    return found, folder
+        return "", ""
 
     def _is_too_long(self, stem: str) -> bool:
         if len(stem) < 60:

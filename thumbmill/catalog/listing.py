@@ -57,7 +57,7 @@ class Catalog:
         if picture is None:
             # Not in this catalogue: Snakemake reports the missing input, and for which thumbnail.
             return self.layout.as_input(self.layout.source.path(wildcard))
-        if not picture.readable or self.layout.is_too_long(picture.name):
+        if not picture.readable or self.layout.is_too_long(picture.name) or self.layout.forbidden_in(picture.name)[0]:
             return []
         return self.layout.as_input(self.source_path(wildcard))
 

@@ -63,6 +63,9 @@ def make_picture(
     """
     if layout.is_too_long(name):
         raise PictureError(failures.name_too_long(MAX_NAME_BYTES))
+    forbidden, where = layout.forbidden_in(name)
+    if forbidden:
+        raise PictureError(failures.name_forbidden(forbidden, where))
     with (
         local_source(layout, name, inputs) as source,
         reported_memory_limit(config),
