@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.catalog.support import listed, names, put, refusal
 from tests.support.mounts import foreign_file_system
+from tests.support.runs import make, open_history
 from thumbmill.catalog import collisions, file_names
 from thumbmill.catalog.collisions import fold
 from thumbmill.catalog.file_names import takes_for_same
@@ -138,6 +140,21 @@ def test_an_output_that_cannot_be_written_is_not_asked():
     assert len(names()) == 2
 
 
+@pytest.mark.slow
+def test_the_thumbnail_of_a_picture_renamed_in_case_alone_is_no_orphan(foreign_output):
+    """Both names are those of one file, which removing an orphan would delete."""
+    Path("images").mkdir(exist_ok=True)
+    for name in ("Lamp", "table"):
+        Image.new("RGB", (9, 9)).save(f"images/{name}.jpg")
+    assert make() == {"Lamp", "table"}
+    os.rename("images/Lamp.jpg", "images/lamp.jpg")
+    os.rename("images/table.jpg", "images/chair.jpg")
+    assert {*open_history().orphans()} == {"thumbnails/thumb/table.jpg"}
+    make()
+    assert {*open_history().orphans()} == {"thumbnails/thumb/table.jpg"}
+
+
+@pytest.mark.slow
 def test_real_file_systems_that_ignore_case(foreign_output):
     """As they do it: exFAT and NTFS ignore the case of accented letters too, and neither normalizes."""
     put("Lamp.jpg", "lamp.jpg", "Été/x.jpg", "été/x.jpg", f"{COMPOSED}.jpg", f"{DECOMPOSED}.jpg")

@@ -49,6 +49,7 @@ def test_each_character_is_asked_about_once(monkeypatch):
     assert len(asked) == 1  # the working directory is the nearest folder to the output, too
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "forbidden"), [("exfat", WINDOWS), ("ntfs", WINDOWS + WINDOWS_ONLY)])
 def test_real_file_systems_that_do_not_allow_them(folder, kind, forbidden):
     """Such a picture has no input and a digest for a name, so that its job can fail alone."""

@@ -12,6 +12,7 @@ from collections.abc import Container, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from thumbmill.catalog.collisions import are_one_file, fold
 from thumbmill.catalog.digests import Note, read_notes
 from thumbmill.catalog.history_file import (
     UNKNOWN_TIME,
@@ -246,10 +247,20 @@ class History:
         orphans = dict(self.saved.orphans)
         for name in self.deleted(self.saved.pictures):
             orphans |= own_files(name, self.saved.pictures[name], self.layout)
-        for wildcard in self.catalog if orphans else ():
-            for path in self.catalog.thumbnails(wildcard):
-                orphans.pop(path, None)
-        return orphans
+        if not orphans:
+            return orphans
+        wanted = {path for wildcard in self.catalog for path in self.catalog.thumbnails(wildcard)}
+        orphans = {path: stamp for path, stamp in orphans.items() if path not in wanted}
+        # If only the case of a name has changed, a file system may have one file for both.
+        alike = {fold(path): path for path in wanted} if orphans and not self.layout.output.is_remote else {}
+        return {path: stamp for path, stamp in orphans.items() if not self._is_wanted(path, alike.get(fold(path)))}
+
+    def _is_wanted(self, orphan: str, alike: str | None) -> bool:
+        """Whether an orphan is the same file as a thumbnail with a name that is `alike`."""
+        output = self.layout.output.location
+        return alike is not None and are_one_file(
+            output, os.path.relpath(orphan, output), os.path.relpath(alike, output)
+        )
 
     def deleted(self, names: Iterable[str]) -> set[str]:
         """Return those of the pictures of these `names` that are no longer in the source folder.
