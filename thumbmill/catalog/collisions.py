@@ -7,7 +7,7 @@ an accent is written (NFC or NFD). The file system is asked, if there are names 
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from thumbmill.catalog.file_names import takes_for_same
@@ -47,7 +47,7 @@ def check_collisions(pictures: Iterable[Picture], layout: Layout) -> None:
         owners.setdefault(stem, picture.name)
     if pairs:
         reject(pairs, layout.source, "Rename one." if have_same_names(pairs) else KEEP_EXTENSION)
-    folded = {stem: fold(stem) for stem in owners}
+    folded = dict(zip(owners, fold_all(owners), strict=True))
     suffixes = extensions(layout.renditions)
     candidates = find_blocked_folders(owners, folded, suffixes)
     if blocked := [pair for pair in candidates if pair.first_path == pair.second_path]:
@@ -142,6 +142,14 @@ def find_blocked_folders(owners: Mapping[str, str], folded: Mapping[str, str], s
                 Pair(owners[stem], folders[folder], stem + suffix, folder) for folder in alike.get(key + suffix, ())
             ]
     return sorted(pairs)
+
+
+def fold_all(paths: Collection[str]) -> list[str]:
+    """Return what fold() makes of each of these paths, which hold no line breaks: at once, if it can be."""
+    joined = "\n".join(paths)
+    if joined.isascii() and "./" not in joined and " /" not in joined:
+        return joined.lower().split("\n") if paths else []
+    return [fold(path) for path in paths]
 
 
 def fold(path: str) -> str:

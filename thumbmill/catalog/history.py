@@ -82,7 +82,12 @@ class History:
 
     def unchanged(self) -> frozenset[str]:
         """Return the pictures that this run need not ask the DAG about."""
-        doubtful = [wildcard for wildcard in self.catalog if self._is_doubtful(wildcard)]
+        doubtful = []
+        for wildcard, picture in self.catalog.pictures.items():
+            entry = self.saved.pictures.get(picture.name)
+            looks_new = entry is None or entry.mark != picture.mark or entry.time != picture.time
+            if looks_new and self._is_doubtful(wildcard):
+                doubtful.append(wildcard)
         if doubtful:
             compared = Counter("comparing pictures that may have been replaced")
             compared.expect(len(doubtful))
@@ -213,6 +218,9 @@ class History:
         for wildcard in skipped:
             picture, entry = self.catalog[wildcard], self.entry(wildcard)
             assert entry
+            is_known = entry.valid == self.current_recipe and entry.time == picture.time and entry.mark == picture.mark
+            if is_known and picture.name in pictures:
+                continue
             after = entry._replace(valid=self.current_recipe, time=picture.time, mark=picture.mark)
             # Another run may have made it meanwhile.
             if after != pictures.get(picture.name) and entry == known.get(picture.name):
