@@ -12,7 +12,7 @@ import socket
 import zlib
 from typing import NamedTuple
 
-CHUNK = 1 << 18  # bytes read at a time
+CHUNK = 1 << 16  # bytes read at a time; larger ones cost a system call each for their memory
 AMBIGUOUS = "ambiguous"  # the digest of a file that changed while it was read: that of no content
 
 
@@ -37,10 +37,15 @@ def content_digest(path: str) -> str:
 
 def write_note(history_path: str, name: str, note: Note) -> None:
     """Add a note on the picture `name` for the history in the file `history_path`. Raises OSError."""
-    os.makedirs(os.path.dirname(history_path), exist_ok=True)
     path = f"{notes_prefix(history_path)}{socket.gethostname()}-{os.getpid()}"
-    with open(path, "ab", buffering=0) as file:
-        file.write(f"{json.dumps([name, *note])}\n".encode())  # at once, so that threads do not mix their lines
+    line = f"{json.dumps([name, *note])}\n".encode()
+    try:
+        file = open(path, "ab", buffering=0)  # noqa: SIM115 (closed below)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        file = open(path, "ab", buffering=0)  # noqa: SIM115
+    with file:
+        file.write(line)  # at once, so that threads do not mix their lines
 
 
 def read_notes(history_path: str) -> tuple[dict[str, Note], list[str]]:
