@@ -10,6 +10,7 @@ from thumbmill.imaging.color import PREMULTIPLIED, resample_light, to_plain_mode
 from thumbmill.imaging.geometry import Box, Size, fit_all, intersection, jpeg_scale, position_window, union
 from thumbmill.imaging.orientation import (
     TRANSPOSITIONS,
+    forget_xmp,
     oriented_box,
     oriented_size,
     read_orientation,
@@ -149,6 +150,7 @@ def decode(
         divisor = jpeg_scale(fit_all(regions or [whole] * len(sizes), sizes))
         if divisor > 1:
             drafted = picture.draft(None, (picture.width // divisor, picture.height // divisor))
+    forget_xmp(picture)
     picture.load()
     if not shrinks_on_load:
         # TIFF turns itself upright while it is loaded, and PNG may keep its EXIF behind the pixels.
