@@ -241,6 +241,11 @@ def profile_ignored(detail: object) -> str:
     return f"colour profile ignored: {one_line(detail)}"
 
 
+def properties_ignored(detail: object) -> str:
+    """The boxes of an AVIF or HEIC file that say how its picture is to be shown cannot be read."""
+    return f"its cropping and colours are ignored: {one_line(detail)}"
+
+
 def end_marker_missing() -> str:
     """The file stops before its format's end marker."""
     return "its end marker is missing"

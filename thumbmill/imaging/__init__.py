@@ -5,6 +5,7 @@ folder and nothing else: whatever decides a pixel belongs here, and whatever doe
 
     thumbnails.py    make_thumbnails(), the whole way of one picture
     reader.py        open a source safely, and notice when it changes
+    isobmff.py       AVIF and HEIC: brands, cropping, colours
     orientation.py   EXIF orientation
     geometry.py      how a size fits a picture
     color.py         modes, profiles, linear light

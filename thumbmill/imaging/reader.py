@@ -12,13 +12,14 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from thumbmill import failures
 from thumbmill.errors import PictureError
 from thumbmill.failures import Failure
+from thumbmill.imaging import isobmff
 
 # Formats that are ever decoded. Pillow knows many more; some start external programs (EPS), most are never seen in a
 # shop, and each is a way in for a hostile file. HEIC is read, too, where its library is installed.
 READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
-HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}  # ISO/IEC 23008-12, annex B
 
 MAX_PROFILE_BYTES = 16 * 1024 * 1024
+MAX_FTYP_BYTES = 256  # of a file's start, where an AVIF or HEIC says what it is
 
 # The last bytes of a file, by its format: JPEG's EOI, PNG's IEND chunk, GIF's trailer.
 TRAILERS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"\0\0\0\0IEND\xaeB`\x82", "GIF": b";"}
@@ -83,8 +84,8 @@ def file_state(status: os.stat_result) -> FileState:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def open_picture(file: BinaryIO, max_pixels: int) -> Image.Image:
-    """Open the picture in `file`, reading its header only.
+def open_picture(file: BinaryIO, max_pixels: int, notes: list[str] | None = None) -> Image.Image:
+    """Open the picture in `file`, reading its header only; append what had to be ignored of it to `notes`.
 
     Raises PictureError if it has more than `max_pixels` pixels, whatever Pillow raises if it is in none of the
     READABLE_FORMATS.
@@ -94,10 +95,11 @@ def open_picture(file: BinaryIO, max_pixels: int) -> Image.Image:
     Image.MAX_IMAGE_PIXELS = None
     PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES
     file.seek(0)
-    start = file.read(12)
+    start = file.read(MAX_FTYP_BYTES)
     file.seek(0)
-    if start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS:
-        picture = open_heif(file)
+    if coding := isobmff.coding(start):
+        picture = open_avif(file) if coding == "AVIF" else open_heif(file)
+        add_properties(picture, file, [] if notes is None else notes)
     else:
         picture = Image.open(file, formats=READABLE_FORMATS)
     width, height = picture.size
@@ -105,6 +107,17 @@ def open_picture(file: BinaryIO, max_pixels: int) -> Image.Image:
         picture.close()
         raise PictureError(failures.too_large(width, height, max_pixels))
     return picture
+
+
+def open_avif(file: BinaryIO) -> Image.Image:
+    """Open an AVIF picture. Raises PictureError if it is damaged."""
+    from PIL import AvifImagePlugin
+
+    try:
+        # Image.open() knows it by four brands, and a file may state another as its major one.
+        return AvifImagePlugin.AvifImageFile(file)
+    except SyntaxError as error:
+        raise PictureError(failures.damaged(f"not a whole AVIF picture ({error})")) from None
 
 
 def open_heif(file: BinaryIO) -> Image.Image:
@@ -115,9 +128,31 @@ def open_heif(file: BinaryIO) -> Image.Image:
         raise PictureError(failures.heic_library_missing()) from None
     pillow_heif.register_heif_opener(thumbnails=False, decode_threads=1)
     try:
-        return Image.open(file, formats=("HEIF",))
-    except UnidentifiedImageError:
+        return pillow_heif.HeifImageFile(file)
+    except SyntaxError:
         raise PictureError(failures.damaged("not a whole HEIC picture")) from None
+
+
+def add_properties(picture: Image.Image, file: BinaryIO, notes: list[str]) -> None:
+    """Add to the `info` of an AVIF or HEIC picture what its container says and the decoder passes over.
+
+    That is the `clean_aperture` (left, top, right, bottom, in stored pixels) and the `loop` of an AVIF, and an
+    `icc_profile` that means the same as its code points. If the container is malformed, a note is appended instead.
+    """
+    try:
+        properties = isobmff.read_properties(file)
+        if picture.format == "AVIF":  # libheif crops a HEIC
+            picture.info["loop"] = properties.plays
+            if properties.clap:
+                picture.info["clean_aperture"] = isobmff.shown_part(properties.clap, picture.size)
+    except ValueError as error:
+        notes.append(failures.properties_ignored(error))
+        return
+    if properties.nclx and not properties.nclx.is_srgb and not picture.info.get("icc_profile"):
+        from thumbmill.imaging.icc import cicp_profile  # which most pictures do not need
+
+        if profile := cicp_profile(properties.nclx.primaries, properties.nclx.transfer):
+            picture.info["icc_profile"] = profile
 
 
 def webp_size(start: bytes) -> tuple[int, int] | None:

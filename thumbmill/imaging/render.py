@@ -155,6 +155,8 @@ def decode(
     if not shrinks_on_load:
         # TIFF turns itself upright while it is loaded, and PNG may keep its EXIF behind the pixels.
         orientation = read_orientation(picture, notes)
+        if aperture := picture.info.get("clean_aperture"):
+            picture = picture.crop(aperture)
         original = picture.size
     profile = picture.info.get("icc_profile")
     # Decoded at 1/8, a picture of 9 pixels has 2, of which the second is mostly beyond its edge: hence the fraction.
