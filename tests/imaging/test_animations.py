@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 from tests.imaging.maker import assert_colour, assert_plain
-from tests.support.pictures import BLUE, GREEN, LOSSY, RED, SMALL, box_size, plain, saved
+from tests.support.pictures import BLUE, GREEN, LOSSY, QUALITY, RED, SMALL, box_size, plain, saved
+from thumbmill.imaging.encode import encode
+from thumbmill.imaging.isobmff import read_properties
 
 FRAMES = [plain(colour, size=(32, 16)) for colour in (RED, BLUE, GREEN)]
 
@@ -75,3 +77,62 @@ def test_animation_counts_all_its_pixels(make):
     os.unlink(make.out / "0.webp")
     reason = make.refusal(content, formats=["webp"], animated=True, max_pixels=1535)
     assert reason.startswith("too large: 3 frames of 32 x 16")
+
+
+# How often it runs
+
+
+def animation(format: str, plays: int) -> bytes:
+    """Return an animation that runs `plays` times (0: endlessly)."""
+    if format == "AVIF":
+        return encode(FRAMES, "avif", QUALITY, "#ffffff", [100] * 3, plays)
+    options = {"save_all": True, "append_images": FRAMES[1:], "duration": 100, "loop": plays}
+    if format == "GIF":
+        if plays == 1:
+            del options["loop"]
+        elif plays:
+            options["loop"] -= 1
+    return saved(FRAMES[0], format, **options)
+
+
+def plays_of(content: bytes) -> int:
+    """Return how often a WebP, PNG or AVIF file runs (0: endlessly)."""
+    animation = Image.open(io.BytesIO(content))
+    return read_properties(io.BytesIO(content)).plays if animation.format == "AVIF" else animation.info["loop"]
+
+
+@pytest.mark.parametrize("plays", [0, 1, 2, 3, 65_535])
+@pytest.mark.parametrize("output", ["webp", "png", "avif"])
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "AVIF"])
+def test_animation_runs_as_often_as_its_source(make, format, output, plays):
+    """GIF and AVIF state repetitions after the first time, WebP and PNG how often it is shown."""
+    content = animation(format, plays)
+    assert plays_of(make.bytes(content, box_size(16, 16), output, animated=True)) == plays
+
+
+def test_more_plays_than_webp_can_state(make):
+    """A GIF may be repeated 65,535 times."""
+    content = animation("GIF", 65_536)
+    assert plays_of(make.bytes(content, SMALL, "webp", animated=True)) == 65_535
+    assert plays_of(make.bytes(content, SMALL, "avif", animated=True)) == 65_536
+
+
+def test_avif_without_an_edit_list_runs_endlessly(make):
+    """As in browsers."""
+    content = animation("AVIF", 2).replace(b"edts", b"free")
+    assert plays_of(make.bytes(content, SMALL, "png", animated=True)) == 0
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+@pytest.mark.parametrize("plays", [0, 1, 3])
+def test_every_track_of_an_avif_runs_as_long_as_the_movie(plays, transparent):
+    """Transparency is a track of its own. All that is not endless lasts `plays` times as long as the frames."""
+    frames = [frame.convert("RGBA") for frame in FRAMES]
+    for frame in frames:
+        frame.putalpha(100 if transparent else 255)
+    content = encode(frames if transparent else FRAMES, "avif", QUALITY, "#ffffff", [100, 200, 300], plays)
+    duration = 600 * plays or 2**64 - 1
+    for kind, before, count in ((b"mvhd", 24, 1), (b"tkhd", 28, 1 + transparent)):
+        starts = [start for start in range(len(content)) if content.startswith(kind, start)]
+        assert [content[start + 4 + before :][:8] for start in starts] == [duration.to_bytes(8, "big")] * count
+    assert content.count(b"elst\1\0\0" + bytes([plays != 1])) == 1 + transparent

@@ -17,6 +17,7 @@ MAX_BOXES = 1000  # boxes of a file that are skipped on the way to those that ar
 MAX_BOX_BYTES = 4 * 1024 * 1024  # of one box that is read
 
 SAMPLE_ENTRY_HEADER = 78  # bytes of a VisualSampleEntry before its boxes
+MAX_PLAYS = 2**31 - 1  # more count as endlessly, as with libavif
 INDEFINITE = {4: 0xFFFF_FFFF, 8: 0xFFFF_FFFF_FFFF_FFFF}  # a duration, by its length in bytes
 
 
@@ -247,10 +248,14 @@ def track_plays(moov: bytes, track: Box) -> int:
     edit, header = edits[0], headers[0]
     if not moov[edit.start + 3] & 1:  # flags: the list is repeated until the track ends
         return 1
-    length = 8 if moov[edit.start] == 1 else 4
-    once = int.from_bytes(moov[edit.start + 8 : edit.start + 8 + length], "big")
+    once = number(moov, edit.start + 8, moov[edit.start])
     length = 8 if moov[header.start] == 1 else 4
     # Behind version, flags, two times, the track's number and a reserved one.
-    at = header.start + 4 + 2 * length + 8
-    whole = int.from_bytes(moov[at : at + length], "big")
-    return 0 if whole == INDEFINITE[length] or not once else max(1, -(-whole // once))
+    whole = number(moov, header.start + 4 + 2 * length + 8, moov[header.start])
+    plays = -(-whole // once) if once else 0
+    return 0 if whole == INDEFINITE[length] or plays > MAX_PLAYS else plays
+
+
+def number(data: bytes, at: int, version: int) -> int:
+    """Return a number in a box of this `version`: of 64 bits in 1, else of 32."""
+    return int.from_bytes(data[at : at + (8 if version == 1 else 4)], "big")

@@ -129,11 +129,21 @@ def render_file(
             for thumbnail, image in zip(frames, images, strict=True):
                 thumbnail.append(image)
             durations.append(int(picture.info.get("duration", 0)))
-        # A GIF that does not say so runs once, a WebP endlessly.
-        loop = int(picture.info.get("loop", 1 if picture.format == "GIF" else 0))
+        loop = plays(picture)
         if not ImageFile.LOAD_TRUNCATED_IMAGES and (note := check_trailer(file, picture.format)):
             notes.append(note)
     return Rendered(frames, durations, loop)
+
+
+def plays(picture: Image.Image) -> int:
+    """Return how often an animation runs (0: endlessly).
+
+    GIF counts repetitions after the first time, and runs once if it states none; all others count as thumbmill does.
+    """
+    loop = int(picture.info.get("loop", 0))
+    if picture.format != "GIF":
+        return loop
+    return loop + 1 if loop or "loop" not in picture.info else 0
 
 
 def attempt_despite_damage(failure: failures.Failure, attempt: Callable[[], Rendered]) -> Rendered:
