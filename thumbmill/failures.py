@@ -9,7 +9,7 @@ import re
 from enum import StrEnum
 from typing import NamedTuple
 
-from thumbmill.text import one_line, printable
+from thumbmill.text import one_line, plural, printable
 
 
 class Kind(StrEnum):
@@ -253,4 +253,9 @@ def end_marker_missing() -> str:
 
 def bytes_after_end(count: int) -> str:
     """The file goes on behind its format's end marker."""
-    return f"{count:,} bytes behind its end are no part of the picture"
+    return f"{plural(count, 'byte')} behind its end {'is' if count == 1 else 'are'} no part of the picture"
+
+
+def padded(count: int) -> str:
+    """The file goes on with zeros behind its format's end marker."""
+    return f"padded with {plural(count, 'zero byte')} behind its end"

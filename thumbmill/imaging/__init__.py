@@ -6,6 +6,10 @@ folder and nothing else: whatever decides a pixel belongs here, and whatever doe
     thumbnails.py    make_thumbnails(), the whole way of one picture
     reader.py        open a source safely, and notice when it changes
     isobmff.py       AVIF and HEIC: brands, cropping, colours
+    animation.py     the frames of an animation, each as a whole
+    gif.py           GIF: blocks and frames
+    apng.py          animated PNG: frames
+    trailer.py       the end of a file, and what follows it
     orientation.py   EXIF orientation
     geometry.py      how a size fits a picture
     color.py         modes, profiles, linear light

@@ -77,7 +77,19 @@ def encode(
         options |= {"save_all": True, "append_images": frames[1:], "duration": list(durations), "loop": plays}
     content = io.BytesIO()
     frames[0].save(content, kind.name, **options)
-    return finish_avif(content.getvalue(), loop) if format == "avif" else content.getvalue()
+    if format == "avif":
+        return finish_avif(content.getvalue(), loop)
+    return with_alpha_flag(content.getvalue()) if transparent and len(frames) > 1 else content.getvalue()
+
+
+def with_alpha_flag(content: bytes) -> bytes:
+    """Return a file with the flag that says that it has transparency, if it is an animated WebP: RFC 9649, 2.7.1.
+
+    The encoder does not set it if all that is transparent was disposed of, and then some decoders show it black.
+    """
+    if content[8:16] != b"WEBPVP8X":
+        return content
+    return content[:20] + bytes([content[20] | 0x10]) + content[21:]
 
 
 def finish_avif(content: bytes, plays: int) -> bytes:

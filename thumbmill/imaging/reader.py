@@ -13,6 +13,7 @@ from thumbmill import failures
 from thumbmill.errors import PictureError
 from thumbmill.failures import Failure
 from thumbmill.imaging import isobmff
+from thumbmill.imaging.animation import webp_with_alpha
 
 # Formats that are ever decoded. Pillow knows many more; some start external programs (EPS), most are never seen in a
 # shop, and each is a way in for a hostile file. HEIC is read, too, where its library is installed.
@@ -20,10 +21,6 @@ READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
 
 MAX_PROFILE_BYTES = 16 * 1024 * 1024
 MAX_FTYP_BYTES = 256  # of a file's start, where an AVIF or HEIC says what it is
-
-# The last bytes of a file, by its format: JPEG's EOI, PNG's IEND chunk, GIF's trailer.
-TRAILERS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"\0\0\0\0IEND\xaeB`\x82", "GIF": b";"}
-MAX_TAIL = 1024 * 1024  # bytes in which the end of a picture is looked for
 
 # A file system's clock stands still for up to a kernel's tick (10 ms at most on Linux): a file that changes twice
 # within it keeps its date.
@@ -101,7 +98,7 @@ def open_picture(file: BinaryIO, max_pixels: int, notes: list[str] | None = None
         picture = open_avif(file) if coding == "AVIF" else open_heif(file)
         add_properties(picture, file, [] if notes is None else notes)
     else:
-        picture = Image.open(file, formats=READABLE_FORMATS)
+        picture = Image.open(webp_with_alpha(file, start), formats=READABLE_FORMATS)
     width, height = picture.size
     if width * height > max_pixels:
         picture.close()
@@ -182,23 +179,6 @@ def header_size(file: BinaryIO, max_pixels: int) -> tuple[int, int]:
         with open_picture(file, max_pixels) as picture:
             size = picture.size
     return size
-
-
-def check_trailer(file: BinaryIO, format: str | None) -> str | None:
-    """Return what is wrong with the end of a picture that could be decoded: bytes after it, or no end marker."""
-    marker = TRAILERS.get(format or "")
-    if marker is None:
-        return None
-    size = file.seek(0, os.SEEK_END)
-    file.seek(-min(size, len(marker)), os.SEEK_END)
-    if file.read() == marker:
-        return None
-    file.seek(-min(size, MAX_TAIL), os.SEEK_END)
-    tail = file.read()
-    end = tail.rfind(marker)
-    if end < 0:
-        return failures.end_marker_missing()
-    return failures.bytes_after_end(len(tail) - end - len(marker))
 
 
 def describe_error(error: Exception) -> Failure:
