@@ -249,11 +249,12 @@ def test_first_frame_beyond_the_screen_widens_it(make):
     assert colours_of(make(content, box_size(64, 64)).convert("RGBA")) == ["rr"]
 
 
-def test_empty_frame_of_a_gif_shows_nothing_new(make):
-    """It has no pixels, and takes its time."""
-    content = gif((8, 8), [GifFrame((0, 0), (8, 8), 1), GifFrame((0, 0), (0, 8), 1), GifFrame((0, 0), (8, 8), 2)])
-    frames = shown(make, content, (8, 8), "webp")
-    assert [colours_of(frame) for frame in (frames[0], frames[-1])] == [["r"], ["g"]]
+@pytest.mark.parametrize("animated", [False, True])
+@pytest.mark.parametrize("size", [(0, 8), (8, 0), (0, 0)])
+def test_gif_with_an_empty_frame_is_refused(make, size, animated):
+    """There is nothing to show."""
+    content = gif((8, 8), [GifFrame((0, 0), size, 1), GifFrame((0, 0), (8, 8), 2)])
+    assert make.refusal(content, formats=["webp"], animated=animated) == "damaged: a frame without pixels"
 
 
 def test_frame_far_larger_than_the_screen_is_refused(make):

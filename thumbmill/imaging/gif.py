@@ -127,9 +127,11 @@ def read_plays(content: bytes, at: int, default: int) -> int:
 def patches(frames: list[Frame], screen: tuple[int, int]) -> Iterator[Patch]:
     """Yield each frame decoded; `screen` is the size (width, height) of them all.
 
-    Raises ValueError if a frame is far larger than that, what Pillow raises if one is damaged.
+    Raises ValueError if a frame is empty or far larger than that, what Pillow raises if one is damaged.
     """
     for frame in frames:
+        if not frame.width or not frame.height:
+            raise ValueError("a frame without pixels")
         if frame.width * frame.height > MAX_EXCESS * screen[0] * screen[1]:
             raise ValueError(f"a frame of {frame.width} x {frame.height} where {screen[0]} x {screen[1]} are shown")
         yield Patch(decoded(frame), (frame.left, frame.top), frame.duration, frame.disposal)
@@ -137,8 +139,6 @@ def patches(frames: list[Frame], screen: tuple[int, int]) -> Iterator[Patch]:
 
 def decoded(frame: Frame) -> Image.Image:
     """Return the pixels of a frame in mode RGBA. Raises what Pillow raises at a damaged one."""
-    if not frame.width or not frame.height:
-        return Image.new("RGBA", (1, 1))
     screen = struct.pack("<HHBBB", frame.width, frame.height, palette_flags(frame.palette), 0, 0)
     control = (
         b"" if frame.transparent is None else bytes([EXTENSION, GRAPHIC_CONTROL, 4, 1, 0, 0, frame.transparent, 0])
