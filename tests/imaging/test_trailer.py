@@ -56,6 +56,17 @@ def test_missing_end_marker(format):
     assert note(content, format) == "its end marker is missing"
 
 
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_cut_end_marker(format):
+    """One byte of it is lacking."""
+    assert note(saved(corners(), format)[:-1], format) == "its end marker is missing"
+
+
+def test_end_marker_with_another_checksum():
+    """It is there, and nothing follows."""
+    assert note(saved(corners(), "PNG")[:-4] + b"sum!", "PNG") is None
+
+
 def test_missing_end_marker_costs_a_note(make):
     """A PNG whose pixels are all there, without its last chunk."""
     content = saved(corners(), "PNG")[:-12]

@@ -42,7 +42,9 @@ def check_trailer(file: BinaryIO, format: str | None) -> str | None:
         return failures.end_marker_missing()
     finally:
         reader.detach()
-    if end is None or end >= size or (find_end is jpeg_end and belongs_to_jpeg(file, end)):
+    if end is not None and end > size:  # it is cut within its end marker
+        return failures.end_marker_missing()
+    if end is None or end == size or (find_end is jpeg_end and belongs_to_jpeg(file, end)):
         return None
     return failures.padded(size - end) if is_zero(file, end) else failures.bytes_after_end(size - end)
 
