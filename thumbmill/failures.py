@@ -243,7 +243,12 @@ def profile_ignored(detail: object) -> str:
 
 def properties_ignored(detail: object) -> str:
     """The boxes of an AVIF or HEIC file that say how its picture is to be shown cannot be read."""
-    return f"its cropping and colours are ignored: {one_line(detail)}"
+    return f"its container's cropping and colours are ignored: {one_line(detail)}"
+
+
+def cropped_to_nothing() -> str:
+    """The container of an AVIF file crops off all of its picture."""
+    return "its container's cropping is ignored: it would leave nothing"
 
 
 def end_marker_missing() -> str:

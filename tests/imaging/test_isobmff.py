@@ -147,19 +147,33 @@ def test_heic_is_cropped_and_turned_once(make):
 
 
 @pytest.mark.parametrize(
-    "aperture",
+    ("aperture", "reason"),
     [
-        clap(48, 32, (200, 1), (0, 1)),
-        clap(0, 32),
-        box(b"clap", struct.pack(">IIIIiIiI", 48, 0, 32, 1, 0, 1, 0, 1)),
+        (clap(48, 32, (200, 1)), "cropping is ignored: it would leave nothing"),
+        (clap(0, 32), "cropping is ignored: it would leave nothing"),
+        (box(b"clap", struct.pack(">IIIIiIiI", 48, 0, 32, 1, 0, 1, 0, 1)), "colours are ignored: a denominator of 0"),
     ],
-    ids=["outside", "empty", "a denominator of 0"],
+    ids=["outside", "empty", "denominator"],
 )
-def test_crop_that_makes_no_sense_costs_a_note(make, aperture):
+def test_crop_that_makes_no_sense_costs_a_note(make, aperture, reason):
     """The picture is shown whole."""
     notes = make.notes(with_properties(avif(), aperture), [box_size(64, 64)])
-    assert len(notes) == 1 and notes[0].startswith("its cropping and colours are ignored: ")
+    assert len(notes) == 1 and notes[0].endswith(reason)
     assert Image.open(make.out / "0.png").size == (64, 48)
+
+
+def test_animation_is_cropped_and_turned_by_its_track(make):
+    """All its frames are. The picture beside it, for programs that show no animation, is not looked at."""
+    frames = [corners(), plain(BLUE, size=(64, 48))]
+    content = saved(frames[0], "AVIF", save_all=True, append_images=frames[1:], duration=100, **EXACT)
+    content = with_properties(content, clap(48, 32, (-16, 2), (-16, 2)), irot(1))
+    content = content[: content.index(b"meta")] + content[content.index(b"meta") :].replace(b"clap", b"clop", 1)
+    animation = make(content, box_size(64, 64), "png", animated=True)
+    assert (animation.n_frames, animation.size) == (2, (32, 48))
+    for at, colour in {(4, 4): GREEN, (28, 4): YELLOW, (4, 44): RED, (28, 44): BLUE}.items():
+        assert_colour(animation.convert("RGB").getpixel(at), colour, 16)
+    animation.seek(1)
+    assert_plain(animation.convert("RGB"), BLUE, 16)
 
 
 def test_crop_that_reaches_beyond_the_picture_shows_what_is_there(make):
@@ -242,7 +256,8 @@ def test_length_that_is_a_lie_is_refused(content):
 
 
 def test_file_of_tiny_boxes_is_given_up():
-    """No more than a thousand are skipped in search of the properties."""
+    """No more than a thousand are skipped in search of the properties, nor one that ends beyond the file."""
+    assert read_properties(io.BytesIO(struct.pack(">I4sQ", 1, b"free", 2**64 - 1) + bytes(99))) == Properties()
     assert read_properties(io.BytesIO(box(b"free", b"") * 5000 + box(b"moov", b"x" * 9))) == Properties()
 
 

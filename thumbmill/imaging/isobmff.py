@@ -89,8 +89,10 @@ def read_properties(file: BinaryIO) -> Properties:
         if b"moov" in found and (major == b"avis" or (major != b"avif" and has_pictures(found[b"moov"]))):
             return track_properties(found[b"moov"])
         return item_properties(found[b"meta"]) if b"meta" in found else Properties()
-    except (struct.error, IndexError, ZeroDivisionError) as error:
-        raise ValueError(str(error)) from error
+    except (struct.error, IndexError) as error:
+        raise ValueError("a box that is cut") from error
+    except ZeroDivisionError as error:
+        raise ValueError("a denominator of 0") from error
 
 
 def top_level_boxes(file: BinaryIO, kinds: set[bytes]) -> dict[bytes, bytes]:
@@ -99,10 +101,10 @@ def top_level_boxes(file: BinaryIO, kinds: set[bytes]) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] = {}
     position = 0
     for _ in range(MAX_BOXES):
+        if position + 8 > size or found.keys() == kinds:
+            break
         file.seek(position)
         start = file.read(16)
-        if len(start) < 8 or found.keys() == kinds:
-            break
         length, kind, header = int.from_bytes(start[:4], "big"), start[4:8], 8
         if length == 1:
             length, header = int.from_bytes(start[8:], "big"), 16
@@ -197,18 +199,16 @@ def described(data: bytes, properties: list[Box]) -> Properties:
     return Properties(clap, nclx)
 
 
-def shown_part(clap: Clap, size: tuple[int, int]) -> tuple[int, int, int, int]:
+def shown_part(clap: Clap, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
     """Return what `clap` shows of a stored picture of `size` (width, height): left, top, right, bottom, in pixels.
 
-    Raises ValueError if that is nothing.
+    Return None if that is nothing.
     """
     left = Fraction(size[0]) / 2 + clap.right - clap.width / 2
     top = Fraction(size[1]) / 2 + clap.down - clap.height / 2
     edges = (round(left), round(top), round(left + clap.width), round(top + clap.height))
     part = (max(0, edges[0]), max(0, edges[1]), min(size[0], edges[2]), min(size[1], edges[3]))
-    if part[0] >= part[2] or part[1] >= part[3]:
-        raise ValueError("it is cropped to nothing")
-    return part
+    return part if part[0] < part[2] and part[1] < part[3] else None
 
 
 # Tracks

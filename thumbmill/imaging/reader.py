@@ -138,13 +138,15 @@ def add_properties(picture: Image.Image, file: BinaryIO, notes: list[str]) -> No
     """
     try:
         properties = isobmff.read_properties(file)
-        if picture.format == "AVIF":  # libheif crops a HEIC
-            picture.info["loop"] = properties.plays
-            if properties.clap:
-                picture.info["clean_aperture"] = isobmff.shown_part(properties.clap, picture.size)
     except ValueError as error:
         notes.append(failures.properties_ignored(error))
         return
+    if picture.format == "AVIF":  # libheif crops a HEIC
+        picture.info["loop"] = properties.plays
+        if properties.clap and (part := isobmff.shown_part(properties.clap, picture.size)):
+            picture.info["clean_aperture"] = part
+        elif properties.clap:
+            notes.append(failures.cropped_to_nothing())
     if properties.nclx and not properties.nclx.is_srgb and not picture.info.get("icc_profile"):
         from thumbmill.imaging.icc import cicp_profile  # which most pictures do not need
 
