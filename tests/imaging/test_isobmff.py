@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from tests.imaging.maker import assert_colour, assert_plain, difference
-from tests.support.isobmff import append, box, clap, find, imir, irot, with_nclx, with_properties
+from tests.support.isobmff import append, box, clap, imir, irot, with_nclx, with_properties
 from tests.support.pictures import BLUE, GREEN, RED, YELLOW, box_size, corners, exif, plain, saved
+from thumbmill.imaging.av1 import read_colours
 from thumbmill.imaging.isobmff import Clap, Nclx, Properties, coding, read_properties
 
 EXACT = {"quality": 95, "subsampling": "4:4:4"}
@@ -206,6 +207,60 @@ def test_embedded_profile_counts_before_code_points(make):
     assert_plain(make(content), (200, 100, 50), 4)
 
 
+def recoded(content: bytes, primaries: int, transfer: int) -> bytes:
+    """Return an AVIF file of Pillow's that states these colours in its AV1 data alone."""
+    content = content.replace(b"colrnclx", b"freenclx")
+    stated = f"1{1:08b}{13:08b}{6:08b}"  # a flag, and three code points: those of sRGB and of BT.601's matrix
+    start = content.index(b"mdat") + 4
+    bits = "".join(f"{byte:08b}" for byte in content[start : start + 24])
+    assert bits.count(stated) == 1
+    bits = bits.replace(stated, f"1{primaries:08b}{transfer:08b}{6:08b}")
+    return content[:start] + int(bits, 2).to_bytes(24, "big") + content[start + 24 :]
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_colours_in_the_av1_data_count_if_the_container_states_none(make, moving):
+    """As libavif has it, for a picture and for an animation."""
+    options = {"save_all": True, "append_images": [plain((9, 9, 9))], "duration": 100} if moving else {}
+    content = saved(plain((200, 100, 50)), "AVIF", **EXACT, **options)
+    read = read_properties(io.BytesIO(recoded(content, 12, 13))).nclx
+    assert read == Nclx(12, 13, 6, True)
+    assert_plain(make(recoded(content, 12, 13), format="png"), (215, 93, 31), 4)
+
+
+@pytest.mark.parametrize(
+    ("bits", "expected"),
+    [
+        ("000 1 1 00000 0111 0111 00000000 00000000 000 000 0 0 1 00001001 00010000 00001001 0", (9, 16, 9, False)),
+        ("001 1 1 00000 0000 0000 0 0 000 000 0 1 00000001 00001101 00000000", (1, 13, 0, True)),
+        ("010 1 1 00000 0000 0000 0 0 000 000 1 1 0 1 00001100 00001101 00000110 1", (12, 13, 6, True)),
+        ("000 1 1 00000 0000 0000 0 0 000 000 0 0 0", None),
+        # Timing, a decoder model, two operating points, frame numbers, tools
+        (
+            "000 0 0 1"
+            + "0" * 64
+            + "1 00101 1 00011"
+            + "0" * 32
+            + "00100 00100 1 00001"
+            + ("0" * 12 + "01000 1 1" + "0" * 9 + "1 0000") * 2
+            + "0000 0000 0 0 1 0000 000 000 1111 1 11 0 1 0 1 011 000 1 0 1 00001001 00010010 00001001 0",
+            (9, 18, 9, False),
+        ),
+    ],
+    ids=["10 bits or so", "profile 1", "profile 2", "none", "everything"],
+)
+def test_colours_of_every_form_of_sequence_header(bits, expected):
+    """Behind a temporal delimiter and padding, with and without a length."""
+    bits = bits.replace(" ", "")
+    payload = int(bits.ljust(-len(bits) // 8 * -8, "0"), 2).to_bytes(-(-len(bits) // 8), "big")
+    before = b"\x12\0" + b"\x7e\0\x81\0x"
+    assert read_colours(before + b"\x0a" + bytes([len(payload)]) + payload + b"\x32\1x") == expected
+    assert read_colours(before + b"\x08" + payload) == expected
+    assert read_colours(before) is None
+    with pytest.raises(ValueError, match="cut"):
+        read_colours(before + b"\x08" + payload[:2])
+
+
 def srgb_profile() -> bytes:
     """Return the profile of sRGB."""
     from PIL import ImageCms
@@ -264,8 +319,9 @@ def test_file_of_tiny_boxes_is_given_up():
 def test_properties_of_a_whole_file():
     """Each as it was written."""
     content = with_properties(avif(), clap(48, 32, (-16, 2), (16, 2)))
-    assert read_properties(io.BytesIO(content)) == Properties(Clap(48, 32, -8, 8), Nclx(1, 13, 6, True))
-    assert find(content, b"meta", b"iprp", b"ipco")
+    pixels = content.index(b"mdat") + 4
+    expected = Properties(Clap(48, 32, -8, 8), Nclx(1, 13, 6, True), coded_at=pixels)
+    assert read_properties(io.BytesIO(content)) == expected
     grown = bytearray(content)
     append(grown, [b"meta", b"iprp"], box(b"free", bytes(20)))
     assert read_properties(io.BytesIO(grown)).clap == Clap(48, 32, -8, 8)

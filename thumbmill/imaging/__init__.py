@@ -8,6 +8,7 @@ folder and nothing else: whatever decides a pixel belongs here, and whatever doe
     isobmff.py       AVIF and HEIC: brands, cropping, colours
     animation.py     the frames of an animation, each as a whole
     gif.py           GIF: blocks and frames
+    av1.py           colours that AV1 data state themselves
     apng.py          animated PNG: frames
     trailer.py       the end of a file, and what follows it
     orientation.py   EXIF orientation

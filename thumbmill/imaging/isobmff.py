@@ -16,6 +16,7 @@ GENERAL_BRANDS = {b"mif1", b"msf1"}  # of a picture in whatever coding; what els
 MAX_BOXES = 1000  # boxes of a file that are skipped on the way to those that are read
 MAX_BOX_BYTES = 4 * 1024 * 1024  # of one box that is read
 
+MAX_HEADER_BYTES = 4096  # of AV1 data, in which their header is looked for
 SAMPLE_ENTRY_HEADER = 78  # bytes of a VisualSampleEntry before its boxes
 MAX_PLAYS = 2**31 - 1  # more count as endlessly, as with libavif
 INDEFINITE = {4: 0xFFFF_FFFF, 8: 0xFFFF_FFFF_FFFF_FFFF}  # a duration, by its length in bytes
@@ -50,6 +51,7 @@ class Properties(NamedTuple):
     clap: Clap | None = None
     nclx: Nclx | None = None
     plays: int = 0  # how often an animation runs; 0: endlessly
+    coded_at: int | None = None  # where its AV1 data begin in the file, if they are in one place
 
 
 class Box(NamedTuple):
@@ -87,12 +89,25 @@ def read_properties(file: BinaryIO) -> Properties:
         major = found.get(b"ftyp", b"")[:4]
         # Which of the two libavif decodes if a file has both.
         if b"moov" in found and (major == b"avis" or (major != b"avif" and has_pictures(found[b"moov"]))):
-            return track_properties(found[b"moov"])
-        return item_properties(found[b"meta"]) if b"meta" in found else Properties()
+            properties = track_properties(found[b"moov"])
+        else:
+            properties = item_properties(found[b"meta"]) if b"meta" in found else Properties()
+        if properties.nclx is None and properties.coded_at is not None:
+            return properties._replace(nclx=coded_colours(file, properties.coded_at))
+        return properties
     except (struct.error, IndexError) as error:
         raise ValueError("a box that is cut") from error
     except ZeroDivisionError as error:
         raise ValueError("a denominator of 0") from error
+
+
+def coded_colours(file: BinaryIO, at: int) -> Nclx | None:
+    """Return the colours that AV1 data state themselves. Raises ValueError if they are cut."""
+    from thumbmill.imaging import av1  # which few files need: most encoders put them into the container, too
+
+    file.seek(min(at, file.seek(0, 2)))
+    colours = av1.read_colours(file.read(MAX_HEADER_BYTES))
+    return Nclx(*colours) if colours else None
 
 
 def top_level_boxes(file: BinaryIO, kinds: set[bytes]) -> dict[bytes, bytes]:
@@ -164,7 +179,47 @@ def item_properties(meta: bytes) -> Properties:
         for item, number in associations(meta, box)
         if item == primary and number
     ]
-    return described(meta, chosen)
+    return described(meta, chosen)._replace(coded_at=item_start(meta, inside, primary))
+
+
+def item_start(meta: bytes, inside: Box, item: int | None) -> int | None:
+    """Return where in the file the data of an AV1 item begin: ISO/IEC 14496-12, 8.11.3. None if it is none."""
+    for box in descendants(meta, [b"iinf"], inside):
+        for entry in boxes(meta, box.start + (6 if meta[box.start] == 0 else 8), box.end):
+            length = 2 if meta[entry.start] == 2 else 4
+            at = entry.start + 4 + length
+            if int.from_bytes(meta[entry.start + 4 : at], "big") == item and meta[at + 2 : at + 6] != b"av01":
+                return None
+    for box in descendants(meta, [b"iloc"], inside):
+        for number, in_file, start in locations(meta, box):
+            if number == item:
+                return start if in_file else None
+    return None
+
+
+def locations(meta: bytes, iloc: Box) -> Iterator[tuple[int, bool, int]]:
+    """Yield (item, whether its data are in the file itself, where they begin). Raises ValueError if `iloc` is cut."""
+    at = iloc.start + 6
+
+    def take(length: int) -> int:
+        nonlocal at
+        at += length
+        if at > iloc.end:
+            raise ValueError("a table of items that is cut")
+        return int.from_bytes(meta[at - length : at], "big")
+
+    version = meta[iloc.start]
+    offset_length, length_length = divmod(meta[iloc.start + 4], 16)
+    base_length, index_length = divmod(meta[iloc.start + 5], 16)
+    for _ in range(take(2 if version < 2 else 4)):
+        item = take(2 if version < 2 else 4)
+        method = take(2) & 15 if version else 0
+        source, base, starts = take(2), take(base_length), []
+        for _ in range(take(2)):
+            take(index_length if version else 0)
+            starts.append(take(offset_length))
+            take(length_length)
+        yield item, method == source == 0 and bool(starts), base + (starts[0] if starts else 0)
 
 
 def associations(meta: bytes, ipma: Box) -> Iterator[tuple[int, int]]:
@@ -235,8 +290,16 @@ def track_properties(moov: bytes) -> Properties:
     for track in descendants(moov, [b"trak"]):
         if entry := sample_entry(moov, track):
             inside = list(boxes(moov, entry.start + SAMPLE_ENTRY_HEADER, entry.end))
-            return described(moov, inside)._replace(plays=track_plays(moov, track))
+            return described(moov, inside)._replace(plays=track_plays(moov, track), coded_at=track_start(moov, track))
     return Properties()
+
+
+def track_start(moov: bytes, track: Box) -> int | None:
+    """Return where in the file the first picture of a track begins. Raises ValueError if its table is malformed."""
+    for kind, length in ((b"stco", 4), (b"co64", 8)):
+        for table in descendants(moov, [b"mdia", b"minf", b"stbl", kind], track):
+            return int.from_bytes(moov[table.start + 8 : table.start + 8 + length], "big")
+    return None
 
 
 def track_plays(moov: bytes, track: Box) -> int:
