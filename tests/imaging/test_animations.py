@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.imaging.maker import assert_colour, assert_plain
 from tests.support.animations import ApngFrame, GifFrame, apng, gif, netscape
-from tests.support.pictures import BLACK, BLUE, GREEN, LOSSY, QUALITY, RED, SMALL, box_size, chunk, plain, saved
+from tests.support.pictures import BLACK, BLUE, GREEN, LOSSY, QUALITY, RED, SMALL, box_size, chunk, exif, plain, saved
 from tests.support.profiles import linear_grey
 from thumbmill.imaging.encode import encode
 from thumbmill.imaging.isobmff import read_properties
@@ -366,6 +366,21 @@ def test_grey_apng_with_a_profile_and_a_transparent_colour(make):
     assert notes == []
     frame = Image.open(make.out / "0.png").convert("RGBA")
     assert_colour(frame.getpixel((4, 4)), (188, 188, 188, 255), 2)
+
+
+def test_orientation_behind_the_frames_of_an_apng_counts(make):
+    """The eXIf chunk may be anywhere (PNG, 11.3.4.2)."""
+    content = apng((16, 8), [ApngFrame((0, 0), (16, 8), RED), ApngFrame((0, 0), (8, 8), GREEN)])
+    block = chunk(b"eXIf", exif(6).tobytes().removeprefix(b"Exif\0\0"))
+    frames = shown(make, content[:-12] + block + content[-12:], (16, 16))
+    assert [colours_of(frame) for frame in frames] == [["r", "r"], ["g", "r"]]
+
+
+@pytest.mark.parametrize(("at", "size"), [((0, 0), (0, 8)), ((1, 0), (8, 8)), ((0, 4), (8, 8))])
+def test_apng_with_a_frame_that_is_empty_or_beyond_the_picture(make, at, size):
+    """It is refused, where all frames are to be shown."""
+    content = apng((8, 8), [ApngFrame((0, 0), (8, 8), RED), ApngFrame(at, size, GREEN)])
+    assert make.refusal(content, formats=["webp"], animated=True).startswith("damaged")
 
 
 @pytest.mark.parametrize("damaged", ["refuse", "make"])

@@ -52,7 +52,9 @@ def read_animation(picture: Image.Image, file: BinaryIO) -> Animation | None:
     if picture.format == "PNG":
         from thumbmill.imaging import apng
 
-        chunks = apng.read(whole(file))
+        chunks = apng.read(whole(getattr(picture, "fp", None) or file))
+        if chunks.exif:
+            picture.info["exif"] = chunks.exif
         return Animation(chunks.length, plays, composed(apng.patches(chunks), picture)) if chunks.length else None
     length = int(getattr(picture, "n_frames", 1))
     return Animation(length, plays, whole_frames(picture, length))

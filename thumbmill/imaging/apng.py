@@ -32,24 +32,27 @@ class Frame(NamedTuple):
 class Apng(NamedTuple):
     """A file's frames, and what each of them needs to be decoded: the image header, and chunks as they are.
 
-    `length` is how many frames there should be.
+    `length` is how many frames there should be, and `exif` is empty if there is none.
     """
 
     header: bytes
     common: bytes
     frames: list[Frame]
     length: int
+    exif: bytes
 
 
 def read(content: bytes) -> Apng:
     """Return the frames of an animated PNG: those that are there, of a file that is cut."""
-    header, common, announced = b"", b"", 0
+    header, common, exif, announced = b"", b"", b"", 0
     frames: list[Frame] = []
     for kind, data in chunks(content):
         if kind == b"IHDR":
             header = data
         elif kind in COMMON:
             common += chunk(kind, data)
+        elif kind == b"eXIf":  # which may follow the frames
+            exif = b"Exif\0\0" + data
         elif kind == b"acTL":
             announced = int.from_bytes(data[:4], "big")
         elif kind == b"fcTL" and len(data) == 26:
@@ -57,7 +60,7 @@ def read(content: bytes) -> Apng:
         elif frames and kind in (b"IDAT", b"fdAT"):
             frames[-1].pixels.append(data if kind == b"IDAT" else data[4:])  # 4: its sequence number
     frames = [frame for frame in frames if frame.pixels][:announced]
-    return Apng(header, common, frames, len(frames) if ImageFile.LOAD_TRUNCATED_IMAGES else announced)
+    return Apng(header, common, frames, len(frames) if ImageFile.LOAD_TRUNCATED_IMAGES else announced, exif)
 
 
 def chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -77,25 +80,30 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 def patches(apng: Apng) -> Iterator[Patch]:
     """Yield each frame decoded.
 
-    Raises ValueError if a frame is missing or reaches beyond the picture, what Pillow raises if one is damaged.
+    Raises ValueError if a frame is missing, empty or beyond the picture, what Pillow raises if one is damaged.
     """
     if len(apng.frames) < apng.length:
         raise ValueError(f"{apng.length - len(apng.frames)} of {apng.length} frames are missing")
     whole_width, whole_height = struct.unpack_from(">II", apng.header)
     for number, frame in enumerate(apng.frames):
         _, width, height, left, top, delay, parts, disposal, blend = struct.unpack(">IIIIIHHBB", frame.control)
-        if left + width > whole_width or top + height > whole_height:
-            raise ValueError("a frame reaches beyond the picture")
+        if not width or not height or left + width > whole_width or top + height > whole_height:
+            raise ValueError("a frame that is empty or reaches beyond the picture")
         header = struct.pack(">II", width, height) + apng.header[8:]
         pixels = b"".join(chunk(b"IDAT", data) for data in frame.pixels)
         alone = SIGNATURE + chunk(b"IHDR", header) + apng.common + pixels + chunk(b"IEND", b"")
-        with Image.open(io.BytesIO(alone), formats=("PNG",)) as picture:
-            picture.load()
-            image = to_plain_mode(picture)
-        if image.mode in ("La", "RGBa"):
-            image = image.convert(image.mode.upper())
         method = DISPOSALS.get(disposal, KEEP)
         if number == 0 and method == PREVIOUS:
             method = BACKGROUND
         duration = round(1000 * delay / (parts or 100))
-        yield Patch(image.convert("RGBA"), (left, top), duration, method, replaces=blend == SOURCE)
+        yield Patch(decoded(alone), (left, top), duration, method, replaces=blend == SOURCE)
+
+
+def decoded(content: bytes) -> Image.Image:
+    """Return a still PNG in mode RGBA. Raises what Pillow raises at a damaged one."""
+    with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
+        picture.load()
+        image = to_plain_mode(picture)
+    if image.mode in ("La", "RGBa"):
+        image = image.convert(image.mode.upper())
+    return image.convert("RGBA")
