@@ -88,8 +88,8 @@ def job_environment(threads: int, tmpdir: str | None) -> dict[str, str]:
 def run_as_interpreter(job: Job, report: mmap.mmap, default_path: list[str], known: KnownModules) -> int:
     """Run a script as `__main__`; return the exit status, with which the caller has to end the interpreter.
 
-    `default_path` is the interpreter's own `sys.path`, and `known` are the modules of the server. A Report is written to
-    the memory `report`.
+    `default_path` is the interpreter's own `sys.path`, and `known` are the server's modules. A Report is written to the
+    memory `report`.
     """
     pid, status, reason = os.getpid(), 0, None
     error: BaseException | None = None
