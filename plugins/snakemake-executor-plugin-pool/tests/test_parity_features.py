@@ -32,7 +32,7 @@ class Case(NamedTuple):
     """A workflow, the command lines to run one after another, and what else to compare."""
 
     snakefile: str
-    runs: list[list[str]] = [[]]
+    runs: tuple[list[str], ...] = ([],)
     cores: int = 2
     script: str = COPY
     most_at_once: int = 0  # if not 0, scripts write when they start and end, and no more than these may run at once
@@ -41,7 +41,7 @@ class Case(NamedTuple):
 CASES = {
     "resources": Case(
         COUNT + "        resources: mem_mb=lambda w: 600 if int(w.n) % 2 else 400\n        script: 'script.py'\n",
-        [["--resources", "mem_mb=1000"]],
+        (["--resources", "mem_mb=1000"],),
         4,
         STAMP,
         most_at_once=2,
@@ -112,7 +112,7 @@ CASES = {
             output: "c"
             script: "script.py"
         """,
-        [[], ["--forcerun", "b"], ["--notemp", "--forceall"]],
+        ([], ["--forcerun", "b"], ["--notemp", "--forceall"]),
     ),
     "protected": Case(
         """
@@ -120,7 +120,7 @@ CASES = {
             output: protected("a")
             script: "script.py"
         """,
-        [[], ["--forceall"], []],
+        ([], ["--forceall"], []),
     ),
     "update": Case(
         """
@@ -128,7 +128,7 @@ CASES = {
             output: update("log.out")
             script: "script.py"
         """,
-        [[], ["--forceall"], ["--forceall"]],
+        ([], ["--forceall"], ["--forceall"]),
     ),
     "checkpoint": Case(
         """
@@ -176,11 +176,11 @@ CASES = {
             output: "b"
             shell: "touch b"
         """,
-        [["--retries", "1", "--keep-going"]],
+        (["--retries", "1", "--keep-going"],),
         script="open('tries.txt', 'a').write('x'); raise ValueError",
     ),
     "batch": Case(
-        COUNT + "        script: 'script.py'\n", [["--batch", "all=1/3"], ["--batch", "all=2/3"], []], script=COPY
+        COUNT + "        script: 'script.py'\n", (["--batch", "all=1/3"], ["--batch", "all=2/3"], []), script=COPY
     ),
     "until": Case(
         """
@@ -198,7 +198,7 @@ CASES = {
             output: "{n}.c"
             script: "script.py"
         """,
-        [["--until", "a"], ["--omit-from", "c"], ["--allowed-rules", "c", "all", "--", "all"]],
+        (["--until", "a"], ["--omit-from", "c"], ["--allowed-rules", "c", "all", "--", "all"]),
     ),
     "shadow": Case(
         """
@@ -230,7 +230,7 @@ CASES = {
             output: ensure("b", non_empty=True)
             shell: "echo b > b"
         """,
-        [["--keep-going"]],
+        (["--keep-going"],),
         script="open(snakemake.output[0], 'w')",
     ),
     "missing-output": Case(

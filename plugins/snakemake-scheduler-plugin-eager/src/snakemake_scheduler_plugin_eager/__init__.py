@@ -8,8 +8,8 @@ rounds find nothing to do.
 All other limited resources are respected. Jobs are taken by priority, and a job that does not fit into what is left of
 a resource is passed over until it does (first fit).
 
-Where jobs write temporary files or need inputs fetched from a storage, handing out all of them would fill the disk: these
-jobs get no more than the free cores, after those that use up temporary files.
+Where jobs write temporary files or need inputs fetched from a storage, handing out all of them would fill the disk:
+they are handed out as cores become free, those first that use up temporary files.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
