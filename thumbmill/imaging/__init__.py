@@ -8,6 +8,7 @@ folder and nothing else: whatever decides a pixel belongs here, and whatever doe
     orientation.py   EXIF orientation
     geometry.py      how a size fits a picture
     color.py         modes, profiles, linear light
+    icc.py           profiles built from primaries and curves
     render.py        decode as little as possible, crop and resize
     encode.py        the formats of thumbnails
 """
