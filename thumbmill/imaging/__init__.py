@@ -7,6 +7,8 @@ folder and nothing else: whatever decides a pixel belongs here, and whatever doe
     reader.py        open a source safely, and notice when it changes
     orientation.py   EXIF orientation
     geometry.py      how a size fits a picture
+    png.py           PNG: broken chunks, and the transparent colour of every depth
+    depth.py         stored numbers of fewer or more than 8 bits
     color.py         modes, profiles, linear light
     icc.py           profiles built from primaries and curves
     render.py        decode as little as possible, crop and resize

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import cache, partial
 
 Chromaticity = tuple[float, float]  # CIE 1931 x, y
+Primaries = tuple[Chromaticity, Chromaticity, Chromaticity]  # of red, green and blue
 Matrix = list[list[float]]  # three rows of three
 
 D50 = (0.9642, 1.0, 0.8249)  # X, Y, Z of the profile connection space: ICC.1:2022, 7.2.16
@@ -66,6 +67,12 @@ def cicp_profile(primaries: int, transfer: int) -> bytes | None:
     return rgb_profile((red, green, blue), white, (curve,) * 3)
 
 
+def is_specified(primaries: int, transfer: int) -> bool:
+    """Whether H.273 gives both numbers a meaning, other than that they are unspecified."""
+    return primaries in PRIMARIES and primaries != 2 and transfer != 2 and transfer_curve(transfer) is not None
+
+
+@cache
 def transfer_curve(transfer: int) -> bytes | None:
     """Return the curve of a TransferCharacteristics as an ICC tag; None if H.273 has none of this number."""
     if transfer in LIKE_SRGB:
@@ -156,9 +163,13 @@ def sampled_curve(light: Callable[[float], float]) -> bytes:
 # Profiles
 
 
-def rgb_profile(
-    primaries: tuple[Chromaticity, Chromaticity, Chromaticity], white: Chromaticity, curves: tuple[bytes, bytes, bytes]
-) -> bytes:
+def resembles_srgb(primaries: Primaries, white: Chromaticity) -> bool:
+    """Whether these chromaticities are those of sRGB, rounding apart."""
+    expected = zip((*SRGB_PRIMARIES, D65), (*primaries, white), strict=True)
+    return all(abs(a - b) <= 0.0015 for one, other in expected for a, b in zip(one, other, strict=True))
+
+
+def rgb_profile(primaries: Primaries, white: Chromaticity, curves: tuple[bytes, bytes, bytes]) -> bytes:
     """Return an ICC profile of RGB with the `primaries` (red, green, blue), the `white` and a tag of a curve for each.
 
     Raises ValueError if the chromaticities span no colour space.
@@ -185,7 +196,7 @@ def rgb_profile(
     return header.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + content
 
 
-def rgb_to_xyz(primaries: tuple[Chromaticity, ...], white: Chromaticity) -> Matrix:
+def rgb_to_xyz(primaries: Primaries, white: Chromaticity) -> Matrix:
     """Return the matrix from linear RGB to CIE XYZ in which (1, 1, 1) is the `white` with Y = 1.
 
     Raises ValueError if there is none.

@@ -107,7 +107,7 @@ def render_file(
     animated: bool,
 ) -> Rendered:
     """Decode the picture in `file` and render it in all `sizes` (see make_thumbnails)."""
-    with open_picture(file, max_pixels) as picture:
+    with open_picture(file, max_pixels, notes) as picture:
         count = getattr(picture, "n_frames", 1) if animated and picture.format in ANIMATED_FORMATS else 1
         if picture.width * picture.height * count > max_pixels:
             raise PictureError(failures.too_large(picture.width, picture.height, max_pixels, count))

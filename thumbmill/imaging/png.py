@@ -1,0 +1,128 @@
+"""PNG files where Pillow is not exact: wrong checksums, and the transparent colour of every depth.
+
+Section numbers are those of the W3C's PNG specification, third edition.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from PIL import Image, ImageChops
+from PIL.PngImagePlugin import PngImageFile
+
+from thumbmill import failures
+from thumbmill.errors import PictureError
+from thumbmill.imaging.depth import equals
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PIXELS = (b"IDAT", b"fdAT")
+ANIMATION = {b"acTL", b"fcTL", b"fdAT"}
+
+
+class Chunk(NamedTuple):
+    """Where a chunk is in a file's content: its four-letter kind, its first byte and the one behind its last."""
+
+    kind: bytes
+    start: int
+    end: int
+
+    @property
+    def is_critical(self) -> bool:
+        """Whether a picture cannot be shown without it: section 5.4."""
+        return self.kind[:1].isupper()
+
+
+# Checksums
+
+
+def chunks(content: bytes) -> Iterator[Chunk]:
+    """Yield the chunks of a PNG file, up to one that is cut."""
+    start = len(SIGNATURE)
+    while start + 12 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, start)
+        end = start + 12 + length
+        if end > len(content):
+            return
+        yield Chunk(kind, start, end)
+        start = end
+
+
+def without_broken_chunks(content: bytes) -> tuple[bytes, list[str]]:
+    """Return a PNG file without the ancillary chunks before its pixels whose checksums are wrong, and their names.
+
+    Browsers leave such chunks out, too. An animation that lacks one of its own becomes a still picture.
+
+    Raises PictureError if the checksum of a critical chunk is wrong.
+    """
+    before_pixels, broken = True, set()
+    kept = list(chunks(content))
+    for chunk in kept:
+        before_pixels = before_pixels and chunk.kind not in PIXELS
+        checksum = int.from_bytes(content[chunk.end - 4 : chunk.end], "big")
+        if before_pixels and zlib.crc32(content[chunk.start + 4 : chunk.end - 4]) != checksum:
+            if chunk.is_critical:
+                raise PictureError(failures.damaged(f"wrong checksum of its {name_of(chunk)} chunk"))
+            broken.add(chunk)
+    if any(chunk.kind in ANIMATION for chunk in broken):
+        broken |= {chunk for chunk in kept if chunk.kind in ANIMATION}
+    start, parts = 0, []
+    for chunk in sorted(broken, key=lambda chunk: chunk.start):
+        parts.append(content[start : chunk.start])
+        start = chunk.end
+    names = dict.fromkeys(name_of(chunk) for chunk in kept if chunk in broken)
+    return b"".join((*parts, content[start:])), list(names)
+
+
+def name_of(chunk: Chunk) -> str:
+    """Return the kind of a chunk as text."""
+    return chunk.kind.decode("ascii", "replace")
+
+
+# The transparent colour
+
+
+def scale_key(picture: Image.Image) -> None:
+    """Scale the transparent colour of a freshly opened grey or RGB picture to the depth that Pillow gives its pixels.
+
+    The colour has the depth of the file, in the lowest bits of two bytes: section 11.3.1.1.
+    """
+    key = picture.info.get("transparency")
+    depth = raw_mode(picture)
+    if isinstance(key, int) and depth in ("L", "L;2", "L;4"):
+        largest = {"L": 255, "L;4": 15, "L;2": 3}[depth]
+        picture.info["transparency"] = (key & largest) * (255 // largest)
+    elif isinstance(key, tuple) and depth == "RGB":
+        picture.info["transparency"] = tuple(value & 255 for value in key)
+
+
+def raw_mode(picture: Image.Image) -> str:
+    """Return how a freshly opened picture is stored, as Pillow's decoders call it; "" if it has no pixels."""
+    tiles = getattr(picture, "tile", [])
+    return tiles[0].args if tiles and isinstance(tiles[0].args, str) else ""
+
+
+def with_exact_key(picture: Image.Image) -> Image.Image:
+    """Return a freshly opened 16-bit RGB picture in mode RGBA, its transparent colour compared in all 16 bits.
+
+    Pillow keeps the high bytes of the pixels only, which other colours may share with the transparent one. A picture of
+    any other kind is returned as it is.
+
+    Raises what Pillow raises at a damaged picture.
+    """
+    key = picture.info.get("transparency")
+    if not isinstance(picture, PngImageFile) or raw_mode(picture) != "RGB;16B" or not isinstance(key, tuple):
+        return picture
+    assert picture.fp is not None
+    picture.fp.seek(0)
+    with Image.open(picture.fp, formats=("PNG",)) as low:
+        assert isinstance(low, PngImageFile)
+        low.tile = [tile._replace(args="RGB;16L") for tile in low.tile]  # the wrong byte order: it keeps the low bytes
+        low.load()
+    picture.load()
+    levels = [value >> 8 for value in key] + [value & 255 for value in key]
+    invisible = equals([*picture.split(), *low.split()], levels)
+    exact = Image.merge("RGBA", (*picture.split(), ImageChops.invert(invisible)))
+    exact.info = {name: value for name, value in picture.info.items() if name != "transparency"}
+    exact.format = picture.format
+    return exact
