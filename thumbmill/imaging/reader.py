@@ -14,14 +14,13 @@ from thumbmill import failures
 from thumbmill.errors import PictureError
 from thumbmill.failures import Failure
 from thumbmill.imaging import png
+from thumbmill.imaging.colorimetry import MAX_PROFILE_BYTES, declared_profile
 from thumbmill.imaging.depth import scale_palette
 
 # Formats that are ever decoded. Pillow knows many more; some start external programs (EPS), most are never seen in a
 # shop, and each is a way in for a hostile file. HEIC is read, too, where its library is installed.
 READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
 HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}  # ISO/IEC 23008-12, annex B
-
-MAX_PROFILE_BYTES = 16 * 1024 * 1024
 
 # The last bytes of a file, by its format: JPEG's EOI, PNG's IEND chunk, GIF's trailer.
 TRAILERS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"\0\0\0\0IEND\xaeB`\x82", "GIF": b";"}
@@ -114,6 +113,7 @@ def open_picture(file: BinaryIO, max_pixels: int, notes: list[str] | None = None
         raise PictureError(failures.too_large(width, height, max_pixels))
     png.scale_key(picture)
     scale_palette(picture)
+    picture.info["icc_profile"] = declared_profile(picture, file)
     return picture
 
 
