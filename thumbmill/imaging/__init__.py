@@ -8,6 +8,7 @@ folder and nothing else: whatever decides a pixel belongs here, and whatever doe
     orientation.py   EXIF orientation
     geometry.py      how a size fits a picture
     png.py           PNG: broken chunks, and the transparent colour of every depth
+    apng.py          PNG: the frames of an animation
     depth.py         stored numbers of fewer or more than 8 bits
     color.py         modes, profiles, linear light
     colorimetry.py   the profile that a file has or amounts to: chunks, markers and headers that Pillow passes over

@@ -33,6 +33,11 @@ class Chunk(NamedTuple):
         return self.kind[:1].isupper()
 
 
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """Return a chunk as a file holds it."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
 # Checksums
 
 

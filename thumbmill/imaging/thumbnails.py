@@ -1,7 +1,7 @@
 """The whole way of one picture: open, decode once, render every size, encode every format, write."""
 
 import resource
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO, NamedTuple
 
 from PIL import Image, ImageFile
@@ -10,6 +10,7 @@ from thumbmill import failures
 from thumbmill.errors import MemoryLimitError, PictureError
 from thumbmill.failures import Kind
 from thumbmill.files import remove_file, write_atomically
+from thumbmill.imaging.apng import composed_frames
 from thumbmill.imaging.encode import FORMATS, encode
 from thumbmill.imaging.geometry import Size
 from thumbmill.imaging.reader import (
@@ -114,11 +115,9 @@ def render_file(
         regions = None
         frames: list[list[Image.Image]] = [[] for _ in sizes]
         durations = []
-        for number in range(count):
-            if count > 1:
-                picture.seek(number)
+        for frame in frames_of(picture, file, count):
             images, regions = render(
-                picture.copy() if count > 1 else picture,
+                frame,
                 sizes,
                 background,
                 notes,
@@ -128,12 +127,25 @@ def render_file(
             )
             for thumbnail, image in zip(frames, images, strict=True):
                 thumbnail.append(image)
-            durations.append(int(picture.info.get("duration", 0)))
+            durations.append(int(frame.info.get("duration", 0)))
         # A GIF that does not say so runs once, a WebP endlessly.
         loop = int(picture.info.get("loop", 1 if picture.format == "GIF" else 0))
         if not ImageFile.LOAD_TRUNCATED_IMAGES and (note := check_trailer(file, picture.format)):
             notes.append(note)
     return Rendered(frames, durations, loop)
+
+
+def frames_of(picture: Image.Image, file: BinaryIO, count: int) -> Iterator[Image.Image]:
+    """Yield the first `count` frames of a `picture` freshly opened from `file`; itself if only one is wanted."""
+    if count == 1:
+        yield picture
+    elif picture.format == "PNG" and not ImageFile.LOAD_TRUNCATED_IMAGES:
+        file.seek(0)
+        yield from composed_frames(picture, file.read(), count)
+    else:
+        for number in range(count):
+            picture.seek(number)
+            yield picture.copy()
 
 
 def attempt_despite_damage(failure: failures.Failure, attempt: Callable[[], Rendered]) -> Rendered:
