@@ -87,6 +87,13 @@ def test_png_chunks_say_what_its_colours_are(make, chunks, expected, linear):
     assert_plain(Image.open(make.out / "0.png"), expected)
 
 
+def test_profile_that_cannot_be_decompressed_is_noted(make):
+    """And what counts next does: linear light."""
+    content = rgb_png(chunk(b"iCCP", b"x\0\0nonsense") + gama(100_000))
+    assert make.notes(content) == ["colour profile ignored: it is incomplete"]
+    assert_plain(Image.open(make.out / "0.png"), AS_LINEAR)
+
+
 @pytest.mark.parametrize("level", [0, 1, 55, 128, 255])
 def test_srgb_approximated_by_gamma_changes_nothing(make, level):
     """Not even by rounding."""

@@ -37,6 +37,14 @@ def test_white_of_16_bits_is_65535(make, value, expected):
     assert_plain(make(tiff(16, 16, struct.pack("<H", value) * 256, {258: 16})), (expected,) * 3)
 
 
+@pytest.mark.parametrize(("value", "expected"), [(0.0, 255), (0.25, 191), (1.0, 0)])
+def test_floating_point_in_which_zero_is_white(make, value, expected):
+    """PhotometricInterpretation 0, which Pillow ignores."""
+    pixels = struct.pack("<16f", *[value] * 15, 1) * 16
+    thumbnail = make(tiff(16, 16, pixels, {258: 32, 339: 3, 262: 0}), box_size(16, 16))
+    assert_plain(thumbnail.crop((0, 0, 15, 16)), (expected,) * 3)
+
+
 def with_8_bit_palette(content: bytes, colours: int) -> bytes:
     """Return a TIFF with a palette whose numbers have 8 bits instead of 16."""
     full, dark = struct.pack("<H", 255 << 8), struct.pack("<H", 255)

@@ -34,8 +34,8 @@ def deep_to_8_bit(picture: Image.Image) -> Image.Image:
         white = 2 ** picture.tag_v2.get(BITS_PER_SAMPLE, (16,))[0] - 1
     values = picture if picture.mode in ("I;16", "I", "F") else picture.convert("I")
     grey = values.point(lambda value: value * (255 / white) + 0).convert("L")
-    if isinstance(picture, TiffImageFile) and picture.tag_v2.get(PHOTOMETRIC) == 0 and picture.mode.startswith("I;16"):
-        grey = ImageOps.invert(grey)  # which Pillow does for 1 and 8 bits only
+    if isinstance(picture, TiffImageFile) and picture.tag_v2.get(PHOTOMETRIC) == 0:
+        grey = ImageOps.invert(grey)  # which Pillow does for 1 to 8 bits only
     if transparent is None:
         return grey
     # As raw modes, L;16 takes the high byte of a little-endian number and L;16B that of a big-endian one.
