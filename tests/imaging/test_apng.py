@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.imaging.maker import assert_colour
-from tests.support.pictures import box_size, chunk
+from tests.support.pictures import box_size, chunk, exif, plain, saved
 
 WHOLE = box_size(16, 16)
 NOTHING = (0, 0, 0, 0)
@@ -132,12 +132,41 @@ def test_opaque_pictures_are_cleared_to_nothing(make):
     assert shown(thumbnail, 1) == [BLUE, NOTHING]
 
 
+@pytest.mark.parametrize(
+    ("frames", "mode"),
+    [
+        ([Drawn(b"\xff" * 16), Drawn(b"\x55" * 8, width=8, disposal=BACK), Drawn(b"\x66" * 8, width=8)], "RGB"),
+        (
+            [Drawn(b"\xff" * 16), Drawn(b"\x55" * 8, width=8, disposal=CLEAR), Drawn(b"\x66" * 8, left=8, width=8)],
+            "RGBA",
+        ),
+        ([Drawn(b"\xff" * 16, disposal=BACK), Drawn(b"\x55" * 8, width=8)], "RGBA"),
+        ([Drawn(b"\xff" * 8, width=8), Drawn(b"\x55" * 16)], "RGBA"),
+    ],
+    ids=["covered", "cleared", "taken-back", "uncovered"],
+)
+def test_thumbnail_has_an_alpha_channel_if_a_frame_needs_it(make, frames, mode):
+    thumbnail = make(apng(8, 0, b"", frames), WHOLE, animated=True)
+    assert thumbnail.n_frames == len(frames)
+    assert thumbnail.mode == mode
+
+
 def test_colours_durations_and_loops_stay(make):
     """Linear light (55 of 255 is 128 in sRGB), 100 ms a frame, endlessly."""
     before = chunk(b"gAMA", struct.pack(">I", 100_000)) + chunk(b"tRNS", b"\0\3")
     thumbnail = make(apng(8, 0, before, [Drawn(b"\x37" * 16), Drawn(b"\xff" * 16)]), WHOLE, animated=True)
     assert_colour(shown(thumbnail, 0)[0], (128, 128, 128, 255))
     assert thumbnail.info["duration"] == 100 and thumbnail.info["loop"] == 0
+
+
+@pytest.mark.parametrize("place", [33, -12], ids=["before", "behind"])
+def test_orientation_counts_for_every_frame(make, place):
+    """Upside down: left and right change places, too."""
+    content = apng(8, 0, b"", [Drawn(b"\x55" * 8 + b"\xaa" * 8), Drawn(b"\xaa" * 8 + b"\x55" * 8)])
+    content = content[:place] + chunk(b"eXIf", exif(3).tobytes()[6:]) + content[place:]
+    thumbnail = make(content, WHOLE, animated=True)
+    assert shown(thumbnail, 0) == [LIGHT, DARK]
+    assert shown(thumbnail, 1) == [DARK, LIGHT]
 
 
 def test_first_frame_is_the_picture_where_animations_are_off(make):
@@ -147,6 +176,14 @@ def test_first_frame_is_the_picture_where_animations_are_off(make):
     thumbnail = make(content, WHOLE)
     assert getattr(thumbnail, "n_frames", 1) == 1
     assert shown(thumbnail, 0) == [RED, NOTHING]
+
+
+def test_animation_without_a_frame_is_damaged(make):
+    """It claims to have two."""
+    content = saved(plain((255, 0, 0)), "PNG")
+    content = content[:33] + chunk(b"acTL", struct.pack(">II", 2, 0)) + content[33:]
+    assert make.refusal(content, animated=True).startswith("damaged: ")
+    assert make.notes(content) == []
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,38 @@ def test_ancillary_chunk_with_a_wrong_checksum_is_left_out(make, piece, damaged)
     assert difference(Image.open(make.out / "0.png"), expected) == 0
 
 
+@pytest.mark.parametrize(
+    "piece",
+    [
+        chunk(b"tEXt", b"Comment\0x"),
+        chunk(b"tIME", bytes(7)),
+        chunk(b"eXIf", exif(6).tobytes()[6:]),
+        chunk(b"zTXt", b"Comment\0\0nonsense"),
+        chunk(b"vpAg", bytes(3_000_000)),
+        chunk(b"tEXt", b""),
+    ],
+    ids=lambda piece: piece[4:8].decode(),
+)
+def test_chunk_behind_the_pixels_with_a_wrong_checksum_is_left_out(make, piece):
+    """As before them; what follows it counts, here an orientation."""
+    content = saved(corners(), "PNG")
+    expected = make(content, box_size(64, 64))
+    note = f"ignored, because the checksum is wrong: chunk {piece[4:8].decode()}"
+    tail = content[-12:]
+    assert make.notes(content[:-12] + broken(piece) + tail, [box_size(64, 64)]) == [note]
+    assert difference(Image.open(make.out / "0.png"), expected) == 0
+    turned = content[:-12] + broken(piece) + chunk(b"eXIf", exif(3).tobytes()[6:]) + tail
+    assert make.notes(turned, [box_size(64, 64)]) == [note]
+    assert difference(Image.open(make.out / "0.png"), expected.transpose(Image.Transpose.ROTATE_180)) == 0
+    assert make.notes(content[:-12] + piece + tail, [box_size(64, 64)]) == []
+
+
+def test_cut_chunk_behind_the_pixels_is_damage(make):
+    """Even if it says that it is larger than memory."""
+    content = saved(plain(RED), "PNG")[:-12] + struct.pack(">I4s", 2**31 - 1, b"tEXt") + bytes(100)
+    assert make.refusal(content).startswith("damaged: ")
+
+
 def test_sound_chunks_beside_a_broken_one_count(make):
     content = png(16, 16, 8, 0, bytes([7] * 8 + [200] * 8), chunk(b"tRNS", b"\0\7") + broken(chunk(b"tEXt", b"a\0b")))
     thumbnail = make(content, WHOLE)

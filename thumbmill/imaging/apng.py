@@ -29,13 +29,18 @@ class Frame(NamedTuple):
 
 
 def composed_frames(picture: Image.Image, content: bytes, count: int) -> Iterator[Image.Image]:
-    """Yield `count` frames (mode RGBA) of the animation in `content`, a PNG file, that was opened as `picture`.
+    """Yield `count` frames of the animation in `content`, a PNG file, that was opened as `picture`.
 
-    A default image that is no frame comes first, as Pillow counts it.
+    All have mode RGBA, or RGB if none can have transparency. A default image that is no frame comes first, as Pillow
+    counts it.
 
     Raises OSError if there are fewer frames, or one is damaged or reaches beyond the picture.
     """
     info = {name: value for name, value in picture.info.items() if name != "transparency"}
+    for late in chunks(content):
+        if late.kind == b"eXIf":
+            info["exif"] = b"Exif\0\0" + content[late.start + 8 : late.end - 4]
+    mode = "RGB" if stays_opaque(picture, content) else "RGBA"
     canvas = Image.new("RGBA", picture.size)
     for frame, standalone in separate_frames(content):
         if count == 0:
@@ -58,10 +63,21 @@ def composed_frames(picture: Image.Image, content: bytes, count: int) -> Iterato
                 canvas = before
             elif frame.disposal == Disposal.OP_BACKGROUND:
                 canvas.paste((0, 0, 0, 0), frame.box)
+        shown = shown.convert(mode)
         shown.info = info | {"duration": frame.duration if frame else 0}
         yield shown
     if count:
         raise OSError("image file is truncated (frames are missing)")
+
+
+def stays_opaque(picture: Image.Image, content: bytes) -> bool:
+    """Whether no frame of an animation, opened as `picture`, leaves a pixel transparent or uncovered."""
+    if picture.has_transparency_data:
+        return False
+    bodies = (content[each.start + 8 : each.end - 4] for each in chunks(content) if each.kind == b"fcTL")
+    frames = list(map(parsed_control, bodies))
+    covers_all = bool(frames) and frames[0].box == (0, 0, *picture.size) and frames[0].disposal == Disposal.OP_NONE
+    return covers_all and all(frame.disposal != Disposal.OP_BACKGROUND for frame in frames)
 
 
 def separate_frames(content: bytes) -> Iterator[tuple[Frame | None, bytes]]:

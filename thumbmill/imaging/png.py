@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from PIL import Image, ImageChops
-from PIL.PngImagePlugin import PngImageFile
+from PIL.PngImagePlugin import PngImageFile, PngStream
 
 from thumbmill import failures
 from thumbmill.errors import PictureError
@@ -18,6 +18,7 @@ from thumbmill.imaging.depth import equals
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PIXELS = (b"IDAT", b"fdAT")
 ANIMATION = {b"acTL", b"fcTL", b"fdAT"}
+MAX_BLOCK = 1024 * 1024  # bytes that are read at once
 
 
 class Chunk(NamedTuple):
@@ -77,6 +78,42 @@ def without_broken_chunks(content: bytes) -> tuple[bytes, list[str]]:
         start = chunk.end
     names = dict.fromkeys(name_of(chunk) for chunk in kept if chunk in broken)
     return b"".join((*parts, content[start:])), list(names)
+
+
+def check_tail(picture: Image.Image, notes: list[str]) -> None:
+    """Have the chunks behind the pixels of a freshly opened PNG checked while it is loaded; append to `notes`."""
+    if isinstance(picture, PngImageFile) and picture.png is not None:
+        picture.png = CheckedStream(picture.png, notes)
+
+
+class CheckedStream(PngStream):
+    """The chunks of an opened PNG, without those behind its pixels whose checksums are wrong: Pillow checks no more.
+
+    For each that is left out a note is appended to `notes` when it is met, which is while the pixels are loaded.
+    """
+
+    def __init__(self, stream: PngStream, notes: list[str]):
+        self.__dict__.update(stream.__dict__)
+        self.notes = notes
+
+    def call(self, cid: bytes, pos: int, length: int) -> bytes:
+        """Have Pillow read the chunk of kind `cid` whose content starts at `pos`, unless it is broken."""
+        if cid[:1].isupper() or cid in ANIMATION or self.has_right_checksum(cid, pos, length):
+            return super().call(cid, pos, length)
+        self.notes.append(failures.chunks_ignored([cid.decode("ascii", "replace")]))
+        return b""
+
+    def has_right_checksum(self, cid: bytes, pos: int, length: int) -> bool:
+        """Whether a chunk is sound, or cut, which Pillow finds; if so, the file is left at `pos`, else at its end."""
+        assert self.fp is not None
+        found = zlib.crc32(cid)
+        while length and (block := self.fp.read(min(length, MAX_BLOCK))):
+            found = zlib.crc32(block, found)
+            length -= len(block)
+        end, checksum = self.fp.tell(), self.fp.read(4)
+        is_right = len(checksum) < 4 or found == int.from_bytes(checksum, "big")
+        self.fp.seek(pos if is_right else end)
+        return is_right
 
 
 def name_of(chunk: Chunk) -> str:

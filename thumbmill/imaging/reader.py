@@ -113,8 +113,10 @@ def open_picture(file: BinaryIO, max_pixels: int, notes: list[str] | None = None
         raise PictureError(failures.too_large(width, height, max_pixels))
     png.scale_key(picture)
     scale_palette(picture)
-    if picture.info.get("icc_profile", b"") is None and notes is not None:
-        notes.append(failures.profile_ignored("it is incomplete"))
+    if notes is not None:
+        png.check_tail(picture, notes)
+        if picture.info.get("icc_profile", b"") is None:
+            notes.append(failures.profile_ignored("it is incomplete"))
     picture.info["icc_profile"] = declared_profile(picture, file)
     return picture
 
