@@ -243,7 +243,7 @@ def profile_ignored(detail: object) -> str:
 
 def chunks_ignored(names: list[str]) -> str:
     """Chunks of a PNG that it can do without have wrong checksums."""
-    return one_line(f"ignored, because the checksum is wrong: chunk {', '.join(names)}")
+    return one_line(f"chunks with a wrong checksum ignored: {', '.join(names)}")
 
 
 def end_marker_missing() -> str:

@@ -222,7 +222,7 @@ SRGB_ENDPOINTS = ((0.64, 0.33, 0.03), (0.3, 0.6, 0.1), (0.15, 0.06, 0.79))
         ({"version": 4, "gammas": (0, 0, 0)}, AS_SRGB),
         ({"version": 3}, AS_SRGB),
     ],
-    ids=str,
+    ids=lambda value: value.get("space", "calibrated") if isinstance(value, dict) else None,
 )
 def test_bmp_header_says_what_its_colours_are(make, options, expected):
     assert make.notes(bitmap(16, 16, COLOUR, **options)) == []

@@ -3,6 +3,7 @@
 Section numbers are those of the W3C's PNG specification, third edition.
 """
 
+import itertools
 import struct
 import zlib
 from collections.abc import Iterator
@@ -33,6 +34,11 @@ class Chunk(NamedTuple):
         """Whether a picture cannot be shown without it: section 5.4."""
         return self.kind[:1].isupper()
 
+    @property
+    def name(self) -> str:
+        """The kind as text."""
+        return self.kind.decode("ascii", "replace")
+
 
 def chunk(kind: bytes, body: bytes) -> bytes:
     """Return a chunk as a file holds it."""
@@ -61,23 +67,26 @@ def without_broken_chunks(content: bytes) -> tuple[bytes, list[str]]:
 
     Raises PictureError if the checksum of a critical chunk is wrong.
     """
-    before_pixels, broken = True, set()
-    kept = list(chunks(content))
-    for chunk in kept:
-        before_pixels = before_pixels and chunk.kind not in PIXELS
-        checksum = int.from_bytes(content[chunk.end - 4 : chunk.end], "big")
-        if before_pixels and zlib.crc32(content[chunk.start + 4 : chunk.end - 4]) != checksum:
-            if chunk.is_critical:
-                raise PictureError(failures.damaged(f"wrong checksum of its {name_of(chunk)} chunk"))
-            broken.add(chunk)
-    if any(chunk.kind in ANIMATION for chunk in broken):
-        broken |= {chunk for chunk in kept if chunk.kind in ANIMATION}
+    every = list(chunks(content))
+    header = list(itertools.takewhile(lambda each: each.kind not in PIXELS, every))
+    broken = [each for each in header if zlib.crc32(content[each.start + 4 : each.end - 4]) != checksum(content, each)]
+    for each in broken:
+        if each.is_critical:
+            raise PictureError(failures.damaged(f"wrong checksum of its {each.name} chunk"))
+    left_out = set(broken)
+    if any(each.kind in ANIMATION for each in broken):
+        left_out |= {each for each in every if each.kind in ANIMATION}
     start, parts = 0, []
-    for chunk in sorted(broken, key=lambda chunk: chunk.start):
-        parts.append(content[start : chunk.start])
-        start = chunk.end
-    names = dict.fromkeys(name_of(chunk) for chunk in kept if chunk in broken)
-    return b"".join((*parts, content[start:])), list(names)
+    for each in every:
+        if each in left_out:
+            parts.append(content[start : each.start])
+            start = each.end
+    return b"".join((*parts, content[start:])), list(dict.fromkeys(each.name for each in broken))
+
+
+def checksum(content: bytes, each: Chunk) -> int:
+    """Return the checksum that a file's content has for a chunk."""
+    return int.from_bytes(content[each.end - 4 : each.end], "big")
 
 
 def check_tail(picture: Image.Image, notes: list[str]) -> None:
@@ -110,15 +119,10 @@ class CheckedStream(PngStream):
         while length and (block := self.fp.read(min(length, MAX_BLOCK))):
             found = zlib.crc32(block, found)
             length -= len(block)
-        end, checksum = self.fp.tell(), self.fp.read(4)
-        is_right = len(checksum) < 4 or found == int.from_bytes(checksum, "big")
+        end, expected = self.fp.tell(), self.fp.read(4)
+        is_right = len(expected) < 4 or found == int.from_bytes(expected, "big")
         self.fp.seek(pos if is_right else end)
         return is_right
-
-
-def name_of(chunk: Chunk) -> str:
-    """Return the kind of a chunk as text."""
-    return chunk.kind.decode("ascii", "replace")
 
 
 # The transparent colour

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO, NamedTuple
 
 from PIL import Image, ImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from thumbmill import failures
 from thumbmill.errors import MemoryLimitError, PictureError
@@ -115,7 +116,7 @@ def render_file(
         regions = None
         frames: list[list[Image.Image]] = [[] for _ in sizes]
         durations = []
-        for frame in frames_of(picture, file, count):
+        for frame in frames_of(picture, count):
             images, regions = render(
                 frame,
                 sizes,
@@ -135,13 +136,13 @@ def render_file(
     return Rendered(frames, durations, loop)
 
 
-def frames_of(picture: Image.Image, file: BinaryIO, count: int) -> Iterator[Image.Image]:
-    """Yield the first `count` frames of a `picture` freshly opened from `file`; itself if only one is wanted."""
+def frames_of(picture: Image.Image, count: int) -> Iterator[Image.Image]:
+    """Yield the first `count` frames of a freshly opened `picture`; itself if only one is wanted."""
     if count == 1:
         yield picture
-    elif picture.format == "PNG" and not ImageFile.LOAD_TRUNCATED_IMAGES:
-        file.seek(0)
-        yield from composed_frames(picture, file.read(), count)
+    elif isinstance(picture, PngImageFile) and picture.fp and not ImageFile.LOAD_TRUNCATED_IMAGES:
+        picture.fp.seek(0)
+        yield from composed_frames(picture, picture.fp.read(), count)
     else:
         for number in range(count):
             picture.seek(number)
