@@ -1,6 +1,7 @@
 """Open a source safely: an allow-list of formats, a limit on pixels, and a check that the file stays the same."""
 
 import contextlib
+import io
 import os
 import stat
 import time
@@ -12,13 +13,14 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from thumbmill import failures
 from thumbmill.errors import PictureError
 from thumbmill.failures import Failure
+from thumbmill.imaging import png
+from thumbmill.imaging.colorimetry import MAX_PROFILE_BYTES, declared_profile
+from thumbmill.imaging.depth import scale_palette
 
 # Formats that are ever decoded. Pillow knows many more; some start external programs (EPS), most are never seen in a
 # shop, and each is a way in for a hostile file. HEIC is read, too, where its library is installed.
 READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
 HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}  # ISO/IEC 23008-12, annex B
-
-MAX_PROFILE_BYTES = 16 * 1024 * 1024
 
 # The last bytes of a file, by its format: JPEG's EOI, PNG's IEND chunk, GIF's trailer.
 TRAILERS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"\0\0\0\0IEND\xaeB`\x82", "GIF": b";"}
@@ -83,8 +85,8 @@ def file_state(status: os.stat_result) -> FileState:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def open_picture(file: BinaryIO, max_pixels: int) -> Image.Image:
-    """Open the picture in `file`, reading its header only.
+def open_picture(file: BinaryIO, max_pixels: int, notes: list[str] | None = None) -> Image.Image:
+    """Open the picture in `file`, reading its header only; what was left out of a broken one is appended to `notes`.
 
     Raises PictureError if it has more than `max_pixels` pixels, whatever Pillow raises if it is in none of the
     READABLE_FORMATS.
@@ -99,12 +101,37 @@ def open_picture(file: BinaryIO, max_pixels: int) -> Image.Image:
     if start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS:
         picture = open_heif(file)
     else:
-        picture = Image.open(file, formats=READABLE_FORMATS)
+        try:
+            picture = Image.open(file, formats=READABLE_FORMATS)
+        except UnidentifiedImageError:
+            if not start.startswith(png.SIGNATURE):
+                raise
+            picture, file = open_broken_png(file, [] if notes is None else notes)
     width, height = picture.size
     if width * height > max_pixels:
         picture.close()
         raise PictureError(failures.too_large(width, height, max_pixels))
+    png.scale_key(picture)
+    scale_palette(picture)
+    if notes is not None:
+        png.check_tail(picture, notes)
+        if picture.info.get("icc_profile", b"") is None:
+            notes.append(failures.profile_ignored("it is incomplete"))
+    picture.info["icc_profile"] = declared_profile(picture, file)
     return picture
+
+
+def open_broken_png(file: BinaryIO, notes: list[str]) -> tuple[Image.Image, BinaryIO]:
+    """Open a PNG that Pillow refuses because of chunks that it can do without; return a file without them, too.
+
+    Raises PictureError if the checksum of a chunk that it needs is wrong, UnidentifiedImageError if something else is.
+    """
+    file.seek(0)
+    content, left_out = png.without_broken_chunks(file.read())
+    mended = io.BytesIO(content)
+    picture = Image.open(mended, formats=("PNG",))
+    notes.append(failures.chunks_ignored(left_out))
+    return picture, mended
 
 
 def open_heif(file: BinaryIO) -> Image.Image:

@@ -15,6 +15,7 @@ from thumbmill.imaging.orientation import (
     read_orientation,
     stored_box,
 )
+from thumbmill.imaging.png import with_exact_key
 
 # How many pixels halving by averaging must leave for each pixel of a thumbnail, along each side. It takes a fifth of
 # the time of precise resampling (python -m bench.quality scales).
@@ -149,6 +150,7 @@ def decode(
         divisor = jpeg_scale(fit_all(regions or [whole] * len(sizes), sizes))
         if divisor > 1:
             drafted = picture.draft(None, (picture.width // divisor, picture.height // divisor))
+    picture = with_exact_key(picture)
     picture.load()
     if not shrinks_on_load:
         # TIFF turns itself upright while it is loaded, and PNG may keep its EXIF behind the pixels.

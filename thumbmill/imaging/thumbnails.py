@@ -1,15 +1,17 @@
 """The whole way of one picture: open, decode once, render every size, encode every format, write."""
 
 import resource
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO, NamedTuple
 
 from PIL import Image, ImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from thumbmill import failures
 from thumbmill.errors import MemoryLimitError, PictureError
 from thumbmill.failures import Kind
 from thumbmill.files import remove_file, write_atomically
+from thumbmill.imaging.apng import composed_frames
 from thumbmill.imaging.encode import FORMATS, encode
 from thumbmill.imaging.geometry import Size
 from thumbmill.imaging.reader import (
@@ -107,18 +109,16 @@ def render_file(
     animated: bool,
 ) -> Rendered:
     """Decode the picture in `file` and render it in all `sizes` (see make_thumbnails)."""
-    with open_picture(file, max_pixels) as picture:
+    with open_picture(file, max_pixels, notes) as picture:
         count = getattr(picture, "n_frames", 1) if animated and picture.format in ANIMATED_FORMATS else 1
         if picture.width * picture.height * count > max_pixels:
             raise PictureError(failures.too_large(picture.width, picture.height, max_pixels, count))
         regions = None
         frames: list[list[Image.Image]] = [[] for _ in sizes]
         durations = []
-        for number in range(count):
-            if count > 1:
-                picture.seek(number)
+        for frame in frames_of(picture, count):
             images, regions = render(
-                picture.copy() if count > 1 else picture,
+                frame,
                 sizes,
                 background,
                 notes,
@@ -128,12 +128,25 @@ def render_file(
             )
             for thumbnail, image in zip(frames, images, strict=True):
                 thumbnail.append(image)
-            durations.append(int(picture.info.get("duration", 0)))
+            durations.append(int(frame.info.get("duration", 0)))
         # A GIF that does not say so runs once, a WebP endlessly.
         loop = int(picture.info.get("loop", 1 if picture.format == "GIF" else 0))
         if not ImageFile.LOAD_TRUNCATED_IMAGES and (note := check_trailer(file, picture.format)):
             notes.append(note)
     return Rendered(frames, durations, loop)
+
+
+def frames_of(picture: Image.Image, count: int) -> Iterator[Image.Image]:
+    """Yield the first `count` frames of a freshly opened `picture`; itself if only one is wanted."""
+    if count == 1:
+        yield picture
+    elif isinstance(picture, PngImageFile) and picture.fp and not ImageFile.LOAD_TRUNCATED_IMAGES:
+        picture.fp.seek(0)
+        yield from composed_frames(picture, picture.fp.read(), count)
+    else:
+        for number in range(count):
+            picture.seek(number)
+            yield picture.copy()
 
 
 def attempt_despite_damage(failure: failures.Failure, attempt: Callable[[], Rendered]) -> Rendered:
