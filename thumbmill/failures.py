@@ -251,6 +251,11 @@ def cropped_to_nothing() -> str:
     return "its container's cropping is ignored: it would leave nothing"
 
 
+def chunks_ignored(names: list[str]) -> str:
+    """Chunks of a PNG that it can do without have wrong checksums."""
+    return one_line(f"chunks with a wrong checksum ignored: {', '.join(names)}")
+
+
 def end_marker_missing() -> str:
     """The file stops before its format's end marker."""
     return "its end marker is missing"

@@ -13,7 +13,11 @@ folder and nothing else: whatever decides a pixel belongs here, and whatever doe
     trailer.py       the end of a file, and what follows it
     orientation.py   EXIF orientation
     geometry.py      how a size fits a picture
+    png.py           PNG: broken chunks, and the transparent colour of every depth
+    depth.py         stored numbers of fewer or more than 8 bits
     color.py         modes, profiles, linear light
+    colorimetry.py   the profile that a file has or amounts to: chunks, markers and headers that Pillow passes over
+    icc.py           profiles built from primaries and curves
     render.py        decode as little as possible, crop and resize
     encode.py        the formats of thumbnails
 """

@@ -15,6 +15,7 @@ from PIL import Image, ImageFile
 
 from thumbmill.imaging.animation import BACKGROUND, KEEP, PREVIOUS, Patch
 from thumbmill.imaging.color import to_plain_mode
+from thumbmill.imaging.png import scale_key, with_exact_key
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COMMON = (b"PLTE", b"tRNS")  # chunks that each frame needs to be decoded
@@ -101,9 +102,10 @@ def patches(apng: Apng) -> Iterator[Patch]:
 
 def decoded(content: bytes) -> Image.Image:
     """Return a still PNG in mode RGBA. Raises what Pillow raises at a damaged one."""
-    with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
+    with Image.open(io.BytesIO(content), formats=("PNG",)) as opened:
+        scale_key(opened)
+        picture = with_exact_key(opened)
         picture.load()
-        image = to_plain_mode(picture)
-    if image.mode in ("La", "RGBa"):
-        image = image.convert(image.mode.upper())
-    return image.convert("RGBA")
+        if picture.mode == "I;16":
+            picture = to_plain_mode(picture)
+        return (picture.convert("LA") if picture.mode == "La" else picture).convert("RGBA")

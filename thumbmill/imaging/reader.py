@@ -1,6 +1,7 @@
 """Open a source safely: an allow-list of formats, a limit on pixels, and a check that the file stays the same."""
 
 import contextlib
+import io
 import os
 import stat
 import time
@@ -12,14 +13,15 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from thumbmill import failures
 from thumbmill.errors import PictureError
 from thumbmill.failures import Failure
-from thumbmill.imaging import isobmff
+from thumbmill.imaging import isobmff, png
 from thumbmill.imaging.animation import webp_with_alpha
+from thumbmill.imaging.colorimetry import MAX_PROFILE_BYTES, declared_profile
+from thumbmill.imaging.depth import scale_palette
 
 # Formats that are ever decoded. Pillow knows many more; some start external programs (EPS), most are never seen in a
 # shop, and each is a way in for a hostile file. HEIC is read, too, where its library is installed.
 READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
 
-MAX_PROFILE_BYTES = 16 * 1024 * 1024
 MAX_FTYP_BYTES = 256  # of a file's start, where an AVIF or HEIC says what it is
 
 # A file system's clock stands still for up to a kernel's tick (10 ms at most on Linux): a file that changes twice
@@ -98,11 +100,23 @@ def open_picture(file: BinaryIO, max_pixels: int, notes: list[str] | None = None
         picture = open_avif(file) if coding == "AVIF" else open_heif(file)
         add_properties(picture, file, [] if notes is None else notes)
     else:
-        picture = Image.open(webp_with_alpha(file, start), formats=READABLE_FORMATS)
+        try:
+            picture = Image.open(webp_with_alpha(file, start), formats=READABLE_FORMATS)
+        except UnidentifiedImageError:
+            if not start.startswith(png.SIGNATURE):
+                raise
+            picture, file = open_broken_png(file, [] if notes is None else notes)
     width, height = picture.size
     if width * height > max_pixels:
         picture.close()
         raise PictureError(failures.too_large(width, height, max_pixels))
+    png.scale_key(picture)
+    scale_palette(picture)
+    if notes is not None:
+        png.check_tail(picture, notes)
+        if picture.info.get("icc_profile", b"") is None:
+            notes.append(failures.profile_ignored("it is incomplete"))
+    picture.info["icc_profile"] = declared_profile(picture, file)
     return picture
 
 
@@ -115,6 +129,19 @@ def open_avif(file: BinaryIO) -> Image.Image:
         return AvifImagePlugin.AvifImageFile(file)
     except SyntaxError as error:
         raise PictureError(failures.damaged(f"not a whole AVIF picture ({error})")) from None
+
+
+def open_broken_png(file: BinaryIO, notes: list[str]) -> tuple[Image.Image, BinaryIO]:
+    """Open a PNG that Pillow refuses because of chunks that it can do without; return a file without them, too.
+
+    Raises PictureError if the checksum of a chunk that it needs is wrong, UnidentifiedImageError if something else is.
+    """
+    file.seek(0)
+    content, left_out = png.without_broken_chunks(file.read())
+    mended = io.BytesIO(content)
+    picture = Image.open(mended, formats=("PNG",))
+    notes.append(failures.chunks_ignored(left_out))
+    return picture, mended
 
 
 def open_heif(file: BinaryIO) -> Image.Image:

@@ -16,6 +16,7 @@ from thumbmill.imaging.orientation import (
     read_orientation,
     stored_box,
 )
+from thumbmill.imaging.png import with_exact_key
 
 # How many pixels halving by averaging must leave for each pixel of a thumbnail, along each side. It takes a fifth of
 # the time of precise resampling (python -m bench.quality scales).
@@ -150,6 +151,7 @@ def decode(
         divisor = jpeg_scale(fit_all(regions or [whole] * len(sizes), sizes))
         if divisor > 1:
             drafted = picture.draft(None, (picture.width // divisor, picture.height // divisor))
+    picture = with_exact_key(picture)
     forget_xmp(picture)
     picture.load()
     if not shrinks_on_load:
