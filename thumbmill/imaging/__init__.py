@@ -5,9 +5,19 @@ folder and nothing else: whatever decides a pixel belongs here, and whatever doe
 
     thumbnails.py    make_thumbnails(), the whole way of one picture
     reader.py        open a source safely, and notice when it changes
+    isobmff.py       AVIF and HEIC: brands, cropping, colours
+    animation.py     the frames of an animation, each as a whole
+    gif.py           GIF: blocks and frames
+    av1.py           colours that AV1 data state themselves
+    apng.py          animated PNG: frames
+    trailer.py       the end of a file, and what follows it
     orientation.py   EXIF orientation
     geometry.py      how a size fits a picture
+    png.py           PNG: broken chunks, and the transparent colour of every depth
+    depth.py         stored numbers of fewer or more than 8 bits
     color.py         modes, profiles, linear light
+    colorimetry.py   the profile that a file has or amounts to: chunks, markers and headers that Pillow passes over
+    icc.py           profiles built from primaries and curves
     render.py        decode as little as possible, crop and resize
     encode.py        the formats of thumbnails
 """
