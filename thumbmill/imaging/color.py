@@ -50,8 +50,8 @@ def deep_to_8_bit(picture: Image.Image) -> Image.Image:
         white = next((limit for limit in ranges if largest <= limit), 4_294_967_295)
     values = picture if picture.mode in ("I;16", "I", "F") else picture.convert("I")
     grey = values.point(lambda value: value * (255 / white) + 0).convert("L")
-    if isinstance(picture, TiffImageFile) and picture.tag_v2.get(PHOTOMETRIC) == 0 and picture.mode.startswith("I;16"):
-        grey = ImageOps.invert(grey)  # which Pillow does for 1 and 8 bits only
+    if isinstance(picture, TiffImageFile) and picture.tag_v2.get(PHOTOMETRIC) == 0:
+        grey = ImageOps.invert(grey)  # which Pillow does for 1 to 8 bits only
     if transparent is None:
         return grey
     shorts = array.array("H", picture.tobytes())

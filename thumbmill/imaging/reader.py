@@ -4,7 +4,7 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import BinaryIO
 
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
@@ -83,11 +83,13 @@ def file_state(status: os.stat_result) -> FileState:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def open_picture(file: BinaryIO, max_pixels: int) -> Image.Image:
+def open_picture(file: BinaryIO, max_pixels: int, read: Collection[str] = ()) -> Image.Image:
     """Open the picture in `file`, reading its header only.
 
-    Raises PictureError if it has more than `max_pixels` pixels, whatever Pillow raises if it is in none of the
-    READABLE_FORMATS.
+    `read` is the setting of that name: formats that are read besides the READABLE_FORMATS ("+psd").
+
+    Raises PictureError if it has more than `max_pixels` pixels or is none that can be read, or whatever Pillow raises
+    at a malformed one.
     """
     # Pillow's own limit on pixels is a global, and warns where it should refuse; the check below replaces it. Its
     # limit on a PNG's compressed chunks (1 MB, against zip bombs) is less than some printers' profiles.
@@ -99,7 +101,16 @@ def open_picture(file: BinaryIO, max_pixels: int) -> Image.Image:
     if start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS:
         picture = open_heif(file)
     else:
-        picture = Image.open(file, formats=READABLE_FORMATS)
+        try:
+            picture = Image.open(file, formats=READABLE_FORMATS)
+        except OSError as error:
+            from thumbmill.imaging.uncommon import open_uncommon  # which most runs never need
+
+            picture = open_uncommon(file, error, read)
+        if picture.format in ("TIFF", "BMP"):
+            from thumbmill.imaging.uncommon import corrected
+
+            picture = corrected(picture, file)
     width, height = picture.size
     if width * height > max_pixels:
         picture.close()
@@ -136,7 +147,7 @@ def webp_size(start: bytes) -> tuple[int, int] | None:
     return None
 
 
-def header_size(file: BinaryIO, max_pixels: int) -> tuple[int, int]:
+def header_size(file: BinaryIO, max_pixels: int, read: Collection[str] = ()) -> tuple[int, int]:
     """Return (width, height) of the picture in `file`, without the decoder where that needs much memory.
 
     Raises whatever Pillow raises at a header that it cannot read.
@@ -144,7 +155,7 @@ def header_size(file: BinaryIO, max_pixels: int) -> tuple[int, int]:
     file.seek(0)
     size = webp_size(file.read(30))
     if size is None:
-        with open_picture(file, max_pixels) as picture:
+        with open_picture(file, max_pixels, read) as picture:
             size = picture.size
     return size
 
@@ -170,8 +181,6 @@ def describe_error(error: Exception) -> Failure:
     """Return why a picture could not be read, from whatever a decoder or the system raised."""
     if isinstance(error, PictureError):
         return error.failure
-    if isinstance(error, UnidentifiedImageError):
-        return failures.unsupported(READABLE_FORMATS)
     if isinstance(error, OSError) and error.strerror:
         return failures.unreadable(error)
     return failures.damaged(str(error) or type(error).__name__)
