@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from thumbmill.catalog.layout import Layout, encode_wildcard, extensions
-from thumbmill.catalog.picture import EXTENSIONS, Picture
+from thumbmill.catalog.picture import Picture, extensions_to_read
 from thumbmill.catalog.store import Store
 from thumbmill.errors import CatalogError
 from thumbmill.progress import Counter
@@ -83,11 +83,12 @@ def list_catalog(settings: Mapping[str, Any]) -> Catalog:
     """
     layout = Layout(settings)
     excluded = [settings["output"], *(f"{settings['output']}/{size}" for size in settings["sizes"])]
-    pictures = sorted(counted(layout.source.list_pictures(excluded), layout.source))
+    extensions = extensions_to_read(settings["read"])
+    pictures = sorted(counted(layout.source.list_pictures(excluded, extensions), layout.source))
     if not pictures:
         raise CatalogError(
             f"no pictures in the source folder {settings['source']!r}: "
-            f"none of its files ends in {' '.join(sorted(EXTENSIONS))}"
+            f"none of its files ends in {' '.join(sorted(extensions))}"
         )
     check_encoding(pictures, sys.getfilesystemencoding())
     check_collisions(pictures, layout)

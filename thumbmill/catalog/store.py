@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, ClassVar
 
 from thumbmill.catalog.picture import Picture, Stamp, is_picture_name
@@ -57,8 +57,8 @@ class Store(ABC):
         """Return the location in its one canonical form, whatever the settings call it."""
 
     @abstractmethod
-    def list_pictures(self, excluded: Iterable[str]) -> Iterator[Picture]:
-        """Yield every picture, in no particular order, except below the `excluded` locations.
+    def list_pictures(self, excluded: Iterable[str], extensions: Collection[str]) -> Iterator[Picture]:
+        """Yield every picture, by its extension, in no particular order, except below the `excluded` locations.
 
         Hidden files and folders are left out. Raises CatalogError if the location itself cannot be listed.
         """
@@ -103,7 +103,7 @@ class LocalFolder(Store):
     def identity(self) -> str:
         return os.path.realpath(self.location)
 
-    def list_pictures(self, excluded: Iterable[str]) -> Iterator[Picture]:
+    def list_pictures(self, excluded: Iterable[str], extensions: Collection[str]) -> Iterator[Picture]:
         """Yield every picture below the folder; links are followed, wherever they lead.
 
         A folder reached once more through a link inside itself is left out, which would never end.
@@ -129,7 +129,7 @@ class LocalFolder(Store):
                 if entry.name.startswith("."):
                     continue
                 name = os.path.join(folder, entry.name)
-                is_picture = is_picture_name(entry.name)
+                is_picture = is_picture_name(entry.name, extensions)
                 try:
                     is_folder = entry.is_dir()
                     if not is_folder and not is_picture:
@@ -191,12 +191,12 @@ class S3Prefix(Store):
     def identity(self) -> str:
         return self.location
 
-    def list_pictures(self, excluded: Iterable[str]) -> Iterator[Picture]:
+    def list_pictures(self, excluded: Iterable[str], extensions: Collection[str]) -> Iterator[Picture]:
         inside = f"{self.location}/"
         hidden = tuple(f"{folder}/".removeprefix(inside) for folder in excluded if folder.startswith(inside))
         try:
             for name, stamp in list_objects(self.location):
-                if is_picture_name(name) and not name.startswith((".", *hidden)) and "/." not in name:
+                if is_picture_name(name, extensions) and not name.startswith((".", *hidden)) and "/." not in name:
                     yield Picture(name, stamp.bytes, True, stamp.time)
         except StoreError as error:
             raise CatalogError(str(error)) from error
