@@ -16,7 +16,7 @@ class Kind(StrEnum):
     """What went wrong."""
 
     DAMAGED = "damaged"  # the decoder gave up; `damaged: make` overrides this one
-    UNSUPPORTED = "unsupported"  # not a picture, or in a format that is never read
+    UNSUPPORTED = "unsupported"  # not a picture, or in a format, or of a kind, that is not read
     LIBRARY_MISSING = "library-missing"
     TOO_LARGE = "too-large"
     EMPTY = "empty"

@@ -14,12 +14,15 @@ ROWS = 256  # are converted at a time, so that a deep picture needs little memor
 def white_of(np: Any, samples: Any, bits: int) -> float:
     """Return which number is white, or full: the largest that unsigned numbers of up to 16 `bits` can hold.
 
-    Of others, the largest of the narrowest usual range that holds the picture: 1 for floating point, else 255 ...
+    Of others, the largest of the narrowest range that holds the picture: 1 for floating point, 255, 65,535 ..., or what
+    unsigned numbers can hold.
     """
+    own = 2**bits - 1
     if samples.dtype.kind in "bu" and bits <= 16:
-        return 2**bits - 1
+        return own
     largest = max(float(np.nanmax(rows, initial=0, where=np.isfinite(rows))) for rows in blocks(samples))
-    ranges = (1, *RANGES) if samples.dtype.kind == "f" else RANGES
+    more = {"f": [1], "u": [own]}.get(samples.dtype.kind, [])
+    ranges = sorted([*RANGES, *more])
     return next((limit for limit in ranges if largest <= limit), ranges[-1])
 
 
