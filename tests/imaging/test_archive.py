@@ -219,6 +219,11 @@ def test_what_cannot_be_decoded_is_not_called_damaged(make, tags):
 def test_truncated_is_damaged_and_made_on_request(make):
     content = rgb(1, 0.5, 0, dtype="f4")[:-1000]
     assert make.refusal(content).startswith("damaged: image file is truncated (1000 bytes are missing)")
+    thumbnail = make(content, FULL, damaged="make")
+    assert_plain(thumbnail.crop((0, 0, 16, 9)), (255, 188, 0))
+    assert_plain(thumbnail.crop((0, 11, 16, 16)), (0, 0, 0))
+    for file in make.out.iterdir():
+        file.unlink()
     cut = zlib.compress(bytes(16 * 16 * 3 * 2))[:-9]
     assert make.refusal(tiff(16, 16, cut, {258: 12, 259: 8, 262: 2, 277: 3})).startswith("damaged")
 

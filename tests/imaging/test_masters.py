@@ -2,6 +2,7 @@
 
 import io
 import struct
+import sys
 
 import pytest
 from PIL import Image
@@ -95,7 +96,7 @@ def test_deep_jpeg_2000_needs_the_archive_library(make, monkeypatch):
     assert_plain(thumbnail.crop((0, 8, 16, 16)), WHITE)
     for file in make.out.iterdir():
         file.unlink()
-    monkeypatch.setitem(__import__("sys").modules, "imagecodecs", None)
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
     reason = make.refusal(content, read=["+jpeg2000"])
     assert reason.startswith("a JPEG 2000 picture with 16 bits per sample, which needs libraries")
 
@@ -187,7 +188,7 @@ def jpegxl():
 
 
 def test_jpeg_xl_without_its_library_says_what_is_missing(make, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "pillow_jxl", None)
+    monkeypatch.setitem(sys.modules, "pillow_jxl", None)
     reason = make.refusal(b"\xff\x0a" + bytes(40), read=["+jpegxl"])
     assert reason.startswith("a JPEG XL picture, which needs a library") and "'.[jpegxl]'" in reason
 

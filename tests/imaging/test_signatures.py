@@ -7,9 +7,11 @@ import struct
 import pytest
 
 from tests.support.pictures import RED, jpeg_header, plain, saved, tiff
+from thumbmill.errors import PictureError
 from thumbmill.failures import Kind
 from thumbmill.imaging import signatures
 from thumbmill.imaging.signatures import describe, format_of, read_jpeg
+from thumbmill.imaging.thumbnails import Thumbnail, make_thumbnails
 
 BOX = struct.pack(">I", 24)
 
@@ -124,9 +126,6 @@ def test_frame_header_of_a_jpeg_is_found_behind_whatever_comes_first():
 
 
 def test_a_picture_of_another_format_says_what_it_is_called(tmp_path):
-    from thumbmill.errors import PictureError
-    from thumbmill.imaging.thumbnails import Thumbnail, make_thumbnails
-
     size = {"width": 8, "height": 8, "fit": "contain"}
     for name, named in {"a.jpg": " named .jpg", "a.jp2": "", "a": ""}.items():
         (tmp_path / name).write_bytes(saved(plain(RED, size=(32, 32)), "JPEG2000"))

@@ -139,9 +139,9 @@ class ArchiveTiff(DeferredImageFile):
 
     def _decode(self) -> Image.Image:
         _, _, np = import_libraries(self.what)
-        page = self.page
         self._check_length()
         self._check_segments()
+        page = self.page
         try:
             array = page.asarray(squeeze=False, maxworkers=1)  # (separate samples, depth, height, width, samples)
         except (ImportError, NotImplementedError) as error:
@@ -153,12 +153,17 @@ class ArchiveTiff(DeferredImageFile):
         return image
 
     def _check_length(self) -> None:
-        """Raise OSError if the file ends within the picture, which tifffile would fill up with black."""
+        """Raise OSError if the file ends within the picture; complete it with zeros if that is asked for."""
         assert self.fp is not None
         ends = [offset + count for offset, count in zip(self.page.dataoffsets, self.page.databytecounts, strict=False)]
         missing = max(ends, default=0) - self.fp.seek(0, os.SEEK_END)
-        if missing > 0 and not ImageFile.LOAD_TRUNCATED_IMAGES:
+        if missing <= 0:
+            return
+        if not ImageFile.LOAD_TRUNCATED_IMAGES or missing > self.page.nbytes:
             raise OSError(f"image file is truncated ({missing} bytes are missing)")
+        self.fp.seek(0)
+        tifffile, _, _ = import_libraries(self.what)
+        self.page = tifffile.TiffFile(io.BytesIO(self.fp.read() + bytes(missing))).pages[0]
 
     def _check_segments(self) -> None:
         """Raise OSError if a strip or tile is a picture of its own that is larger than it may be.

@@ -111,7 +111,10 @@ def open_psd(file: BinaryIO) -> Image.Image:
     if (mode, bits) not in PSD_READ:
         raise PictureError(failures.undecodable(what))
     file.seek(0)
-    picture = MergedPsd(file)
+    try:
+        picture = MergedPsd(file)
+    except SyntaxError as error:  # which Pillow makes of whatever goes wrong there
+        raise PictureError(failures.damaged("a Photoshop document whose header cannot be read")) from error
     if any(kind == VERSION_INFO and content[4:5] == b"\0" for kind, _, content in picture.resources):
         raise PictureError(failures.undecodable("a Photoshop document saved without its merged picture"))
     if not picture.tile:
@@ -171,6 +174,8 @@ class JpegXl(DeferredImageFile):
             picture.load()
         except ValueError as error:  # a mode that Pillow does not know
             raise PictureError(failures.undecodable("a deep JPEG XL picture")) from error
+        except RuntimeError as error:  # "Generic Error"
+            raise PictureError(failures.damaged("a JPEG XL picture that its library cannot decode")) from error
         self.info = picture.info
         if not picture.jpeg:
             self.info.pop("exif", None)  # libjxl has turned the picture upright by its header, and EXIF does not count

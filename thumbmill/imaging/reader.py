@@ -181,6 +181,8 @@ def describe_error(error: Exception) -> Failure:
     """Return why a picture could not be read, from whatever a decoder or the system raised."""
     if isinstance(error, PictureError):
         return error.failure
+    if isinstance(error, UnidentifiedImageError):  # whose text holds a file object
+        return failures.damaged("its header cannot be read")
     if isinstance(error, OSError) and error.strerror:
         return failures.unreadable(error)
     return failures.damaged(str(error) or type(error).__name__)
