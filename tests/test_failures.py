@@ -84,6 +84,7 @@ def test_only_failures_are_parsed_as_such(line, expected):
         failures.made_despite(DAMAGED),
         failures.broken_exif(HOSTILE),
         failures.profile_ignored(HOSTILE),
+        failures.chunks_ignored(["tEXt", "iCCP"]),
         failures.end_marker_missing(),
         failures.bytes_after_end(1234),
     ],

@@ -9,7 +9,7 @@ import re
 from enum import StrEnum
 from typing import NamedTuple
 
-from thumbmill.text import one_line, printable
+from thumbmill.text import one_line, plural, printable
 
 
 class Kind(StrEnum):
@@ -267,6 +267,21 @@ def profile_ignored(detail: object) -> str:
     return f"colour profile ignored: {one_line(detail)}"
 
 
+def properties_ignored(detail: object) -> str:
+    """The boxes of an AVIF or HEIC file that say how its picture is to be shown cannot be read."""
+    return f"its container's cropping and colours are ignored: {one_line(detail)}"
+
+
+def cropped_to_nothing() -> str:
+    """The container of an AVIF file crops off all of its picture."""
+    return "its container's cropping is ignored: it would leave nothing"
+
+
+def chunks_ignored(names: list[str]) -> str:
+    """Chunks of a PNG that it can do without have wrong checksums."""
+    return one_line(f"chunks with a wrong checksum ignored: {', '.join(names)}")
+
+
 def end_marker_missing() -> str:
     """The file stops before its format's end marker."""
     return "its end marker is missing"
@@ -274,4 +289,9 @@ def end_marker_missing() -> str:
 
 def bytes_after_end(count: int) -> str:
     """The file goes on behind its format's end marker."""
-    return f"{count:,} bytes behind its end are no part of the picture"
+    return f"{plural(count, 'byte')} behind its end {'is' if count == 1 else 'are'} no part of the picture"
+
+
+def padded(count: int) -> str:
+    """The file goes on with zeros behind its format's end marker."""
+    return f"padded with {plural(count, 'zero byte')} behind its end"

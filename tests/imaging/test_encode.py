@@ -24,7 +24,7 @@ from tests.support.pictures import (
     saved,
 )
 from tests.support.profiles import wide_gamut
-from thumbmill.imaging.encode import encode, without_times
+from thumbmill.imaging.encode import encode, finish_avif
 from thumbmill.imaging.thumbnails import Thumbnail, make_thumbnails
 
 
@@ -165,7 +165,7 @@ def test_animated_avif_does_not_hold_the_time_of_its_making(transparent):
         assert all(time > 0 for times in box_times(plainly, kind) for time in times)
 
 
-def test_animated_avif_without_times_shows_the_same_frames():
+def test_animated_avif_finish_avif_shows_the_same_frames():
     options = {"quality": 60, "max_threads": 1, "speed": 8}
     plainly = saved(
         MOVING[0], "AVIF", save_all=True, append_images=MOVING[1:], duration=[100, 200, 300], loop=0, **options
@@ -195,7 +195,7 @@ def test_times_are_cleared_in_both_versions_and_lengths_of_boxes(version, large)
         track = box(b"tkhd", header) + box(b"mdia", box(b"mdhd", header) + box(b"hdlr", b"mvhd" + header))
         return box(b"moov", box(b"mvhd", header) + box(b"trak", track)) + struct.pack(">I4s", 0, b"mdat") + header
 
-    cleared = without_times(movie(0x01020304))
+    cleared = finish_avif(movie(0x01020304), 0)
     in_other_boxes = struct.pack(">Q" if version else ">I", 0x01020304)
     assert cleared.count(in_other_boxes) == 4  # in hdlr and mdat, which have no times
     assert len(cleared) == len(movie(0))

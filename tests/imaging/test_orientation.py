@@ -4,6 +4,7 @@ import random
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tests.imaging.maker import assert_colour, assert_plain, difference
 from tests.support.pictures import (
@@ -123,3 +124,70 @@ def test_boxes_turn_as_the_pixels_do(orientation):
     assert oriented_size(stored.size, orientation) == upright.size
     assert oriented_box(there, stored.size, orientation) == box
     assert sorted(stored.crop(there).getcolors()) == sorted(upright.crop(box).getcolors())
+
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><tiff:Orientation>%d</tiff:Orientation></x:xmpmeta>'
+
+
+def with_xmp(picture: Image.Image, format: str, orientation: int, **options) -> bytes:
+    """Return a picture file whose XMP packet states this `orientation`."""
+    packet = XMP % orientation
+    if format == "PNG":
+        text = PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", packet.decode())
+        return saved(picture, format, pnginfo=text, **options)
+    if format == "TIFF":
+        return saved(picture, format, tiffinfo={700: packet}, **options)
+    return saved(picture, format, xmp=packet, **options)
+
+
+@pytest.mark.parametrize(
+    ("format", "options"),
+    [
+        ("JPEG", {}),
+        ("MPO", {"append_images": [corners()]}),
+        ("PNG", {}),
+        ("WEBP", {}),
+        ("AVIF", {}),
+        ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+    ],
+    ids=["jpeg", "mpo", "png", "webp", "avif", "tiff", "tiff-lzw"],
+)
+def test_orientation_in_xmp_does_not_count(make, format, options):
+    """Editors that turn the pixels and drop the EXIF block leave it stale; browsers read EXIF alone."""
+    thumbnail = make(with_xmp(corners(), format, 6, **options), box_size(64, 64))
+    assert thumbnail.size == (64, 48)
+    assert difference(thumbnail, corners()) < 4
+
+
+def test_orientation_in_the_xmp_of_a_heic_does_not_count(make):
+    """Its encoder would turn the picture accordingly, if the word were not changed afterwards."""
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    content = saved(corners(), "HEIF", quality=95, xmp=(XMP % 6).replace(b"tiff", b"ffit"))
+    thumbnail = make(content.replace(b"ffit", b"tiff"), box_size(64, 64))
+    assert thumbnail.size == (64, 48)
+    assert difference(thumbnail, corners()) < 4
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_exif_orientation_counts_beside_another_in_xmp(make, format):
+    """A picture that is stored on its side."""
+    options = {"exif": exif(6)}
+    if format == "TIFF":
+        options["exif"][700] = XMP % 3
+        content = saved(stored_as(corners(), 6), format, **options)
+    else:
+        content = with_xmp(stored_as(corners(), 6), format, 3, **options)
+    thumbnail = make(content, box_size(64, 64))
+    assert thumbnail.size == (64, 48)
+    assert difference(thumbnail, corners()) < 4
+
+
+def test_orientation_in_the_text_of_an_older_png_counts(make):
+    """ImageMagick wrote EXIF in hexadecimal before PNG had a chunk for it."""
+    block = exif(8).tobytes()
+    text = PngInfo()
+    text.add_text("Raw profile type exif", f"\nexif\n{len(block):8}\n{block.hex()}\n")
+    thumbnail = make(saved(stored_as(corners(), 8), "PNG", pnginfo=text), box_size(64, 64))
+    assert difference(thumbnail, corners()) == 0

@@ -8,7 +8,7 @@ import sys
 import pytest
 from PIL import Image
 
-from tests.imaging.maker import assert_colour, assert_plain, checked_reason, difference
+from tests.imaging.maker import assert_colour, assert_plain, checked_reason
 from tests.support.pictures import (
     BLUE,
     GREEN,
@@ -106,26 +106,6 @@ def test_source_that_is_no_file(make, kind):
         make_thumbnails(str(path), [Thumbnail(str(make.out / "0.png"), SMALL, "png")], quality=QUALITY)
     assert "damaged" not in checked_reason(caught.value)
     assert make.files() == []
-
-
-# Ends
-
-
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF"])
-def test_trailing_bytes_cost_a_note(make, format):
-    """The pixels stay the same."""
-    content = saved(corners(), format)
-    assert make.notes(content) == []
-    expected = Image.open(make.out / "0.png").copy()
-    notes = make.notes(content + b"x" * 1234)
-    assert notes == ["1,234 bytes behind its end are no part of the picture"]
-    assert difference(Image.open(make.out / "0.png"), expected) == 0
-
-
-def test_missing_end_marker_costs_a_note(make):
-    """A PNG whose pixels are all there, without its last chunk."""
-    content = saved(corners(), "PNG")[:-12]
-    assert make.notes(content) == ["its end marker is missing"]
 
 
 # Files that change while they are read

@@ -4,6 +4,7 @@ import io
 import random
 import struct
 import zlib
+from collections.abc import Iterable
 from typing import Any
 
 from PIL import Image, ImageDraw
@@ -115,6 +116,33 @@ def tiff(width: int, height: int, pixels: bytes, tags: dict[int, int], order: st
     directory = b"".join(struct.pack(order + "HHII", tag, 4, 1, value) for tag, value in sorted(values.items()))
     start = b"II*\0" if order == "<" else b"MM\0*"
     return start + struct.pack(order + "IH", 8, len(values)) + directory + bytes(4) + pixels
+
+
+def bitmap(
+    width: int,
+    height: int,
+    colour: tuple[int, int, int],
+    version: int = 5,
+    space: str = "",
+    endpoints: Iterable[tuple[float, float, float]] = ((0, 0, 0),) * 3,
+    gammas: Iterable[float] = (0, 0, 0),
+    profile: bytes = b"",
+) -> bytes:
+    """Return a BMP file of one `colour` whose header has a `version` (3, 4 or 5) and says what its colours are.
+
+    `space` is the four letters of a colour space ("" for calibrated RGB, which `endpoints` and `gammas` describe).
+    """
+    length = {3: 40, 4: 108, 5: 124}[version]
+    row = bytes(colour[::-1]) * width
+    pixels = (row + bytes(-len(row) % 4)) * height
+    header = struct.pack("<IiiHHIIiiII", length, width, height, 1, 24, 0, len(pixels), 0, 0, 0, 0)
+    header += struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0) + space[::-1].encode().ljust(4, b"\0")
+    header += struct.pack("<9i", *(round(value * 2**30) for each in endpoints for value in each))
+    header += struct.pack("<3I", *(round(gamma * 65_536) for gamma in gammas))
+    header += struct.pack("<4I", 4, length + len(pixels) if profile else 0, len(profile), 0)
+    start = 14 + length
+    file = struct.pack("<2sIHHI", b"BM", start + len(pixels) + len(profile), 0, 0, start)
+    return file + header[:length] + pixels + profile
 
 
 def jpeg_header(width: int, height: int) -> bytes:

@@ -6,6 +6,12 @@ here, and whatever does not belongs elsewhere.
 
     thumbnails.py    make_thumbnails(), the whole way of one picture
     reader.py        open a source safely, and notice when it changes
+    isobmff.py       AVIF and HEIC: brands, cropping, colours
+    animation.py     the frames of an animation, each as a whole
+    gif.py           GIF: blocks and frames
+    av1.py           colours that AV1 data state themselves
+    apng.py          animated PNG: frames
+    trailer.py       the end of a file, and what follows it
     tiff.py          the TIFFs that Pillow misreads
     uncommon.py      what Pillow does not open
     signatures.py    what other files are, by their first bytes
@@ -15,7 +21,11 @@ here, and whatever does not belongs elsewhere.
     masters.py       JPEG 2000, Photoshop documents and JPEG XL, if the settings say so
     orientation.py   EXIF orientation
     geometry.py      how a size fits a picture
+    png.py           PNG: broken chunks, and the transparent colour of every depth
+    depth.py         stored numbers of fewer or more than 8 bits
     color.py         modes, profiles, linear light
+    colorimetry.py   the profile that a file has or amounts to: chunks, markers and headers that Pillow passes over
+    icc.py           profiles built from primaries and curves
     render.py        decode as little as possible, crop and resize
     encode.py        the formats of thumbnails
 """

@@ -1,19 +1,14 @@
-"""The colours of a picture: modes, profiles, deep pictures, linear light."""
+"""The colours of a picture: modes, profiles, linear light."""
 
-import array
 import io
 import itertools
 import math
-import sys
-from typing import Any
 
-from PIL import Image, ImageCms, ImageMath, ImageOps
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL import Image, ImageCms, ImageMath
 
 from thumbmill import failures
+from thumbmill.imaging.depth import deep_to_8_bit
 from thumbmill.imaging.geometry import Box
-
-PHOTOMETRIC = 262  # TIFF 6.0, tag 262: 0 means that 0 is white
 
 # The modes of pictures that can be resampled and hold 8 bits a channel. La and RGBa are premultiplied: colours
 # multiplied by their opacity, so that resampling lets no colour of an invisible pixel bleed into its neighbours.
@@ -32,34 +27,6 @@ def to_plain_mode(picture: Image.Image) -> Image.Image:
     if mode in PLAIN_MODES:
         return picture
     return picture.convert("L" if mode == "1" else "RGB")
-
-
-def deep_to_8_bit(picture: Image.Image) -> Image.Image:
-    """Return a picture of mode I;16 (of either byte order), I or F as mode L, or La if one of its greys is transparent.
-
-    White is the largest value of the narrowest usual range that holds the picture: 1 for floating point, else 255,
-    65,535 (16 bits) or 4,294,967,295 (32 bits). The modes I;16 name their range themselves. Values below 0 are black.
-    """
-    white = 65_535
-    transparent = picture.info.get("transparency") if picture.mode == "I;16" else None
-    if picture.mode in ("I", "F"):
-        largest: Any = picture.getextrema()[1]
-        if not math.isfinite(largest):
-            largest = max((value for value in array.array("f", picture.tobytes()) if math.isfinite(value)), default=0)
-        ranges = (1, 255, 65_535) if picture.mode == "F" else (255, 65_535)
-        white = next((limit for limit in ranges if largest <= limit), 4_294_967_295)
-    values = picture if picture.mode in ("I;16", "I", "F") else picture.convert("I")
-    grey = values.point(lambda value: value * (255 / white) + 0).convert("L")
-    if isinstance(picture, TiffImageFile) and picture.tag_v2.get(PHOTOMETRIC) == 0:
-        grey = ImageOps.invert(grey)  # which Pillow does for 1 to 8 bits only
-    if transparent is None:
-        return grey
-    shorts = array.array("H", picture.tobytes())
-    if sys.byteorder == "big":
-        shorts.byteswap()
-    grey.info.pop("transparency", None)
-    grey.putalpha(Image.frombytes("L", grey.size, bytes(0 if value == transparent else 255 for value in shorts)))
-    return grey.convert("La")
 
 
 def to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:

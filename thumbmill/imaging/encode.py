@@ -1,11 +1,12 @@
 """The formats of thumbnails, and how a rendered picture becomes a file."""
 
 import io
-import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from PIL import Image
+
+from thumbmill.imaging import isobmff
 
 
 class Format(NamedTuple):
@@ -32,9 +33,12 @@ FORMATS = {
 }
 
 # An animated AVIF is a movie (ISO/IEC 14496-12, 8.2.2, 8.3.2, 8.4.2): these boxes hold when it was made, those are
-# around them.
+# around them and around the edit list. Two hold how long it runs: this many bytes after the times.
 TIMED_BOXES = (b"mvhd", b"tkhd", b"mdhd")
-CONTAINER_BOXES = (b"moov", b"trak", b"mdia")
+CONTAINER_BOXES = (b"moov", b"trak", b"mdia", b"edts")
+BEFORE_DURATION = {b"mvhd": 4, b"tkhd": 8}
+
+MAX_WEBP_PLAYS = 65_535  # RFC 9649, 2.7.1.1
 
 
 def encode(
@@ -69,32 +73,52 @@ def encode(
     if format in quality:
         options["quality"] = quality[format]
     if len(frames) > 1:
-        options |= {"save_all": True, "append_images": frames[1:], "duration": list(durations), "loop": loop}
+        plays = min(loop, MAX_WEBP_PLAYS) if format == "webp" else loop
+        options |= {"save_all": True, "append_images": frames[1:], "duration": list(durations), "loop": plays}
     content = io.BytesIO()
     frames[0].save(content, kind.name, **options)
-    return without_times(content.getvalue()) if format == "avif" else content.getvalue()
+    if format == "avif":
+        return finish_avif(content.getvalue(), loop)
+    return with_alpha_flag(content.getvalue()) if transparent and len(frames) > 1 else content.getvalue()
 
 
-def without_times(content: bytes) -> bytes:
-    """Return an AVIF file without the time of its making, so that the same picture gives the same bytes."""
-    cleared = bytearray(content)
-    clear_times(cleared, 0, len(cleared))
-    return bytes(cleared)
+def with_alpha_flag(content: bytes) -> bytes:
+    """Return a file with the flag that says that it has transparency, if it is an animated WebP: RFC 9649, 2.7.1.
+
+    The encoder does not set it if all that is transparent was disposed of, and then some decoders show it black.
+    """
+    if content[8:16] != b"WEBPVP8X":
+        return content
+    return content[:20] + bytes([content[20] | 0x10]) + content[21:]
 
 
-def clear_times(content: bytearray, start: int, end: int) -> None:
-    """Set creation and modification times to 0 in the boxes of `content` from `start` to `end`."""
-    while start + 8 <= end:
-        size, kind = struct.unpack_from(">I4s", content, start)
-        header = 8
-        if size == 1:  # it follows, in 64 bits
-            (size,), header = struct.unpack_from(">Q", content, start + 8), 16
-        elif size == 0:  # the last box
-            size = end - start
-        inside = start + header
-        if kind in CONTAINER_BOXES:
-            clear_times(content, inside, start + size)
-        elif kind in TIMED_BOXES:
-            length = 16 if content[inside] == 1 else 8  # two times: of 64 bits in version 1, else of 32
-            content[inside + 4 : inside + 4 + length] = bytes(length)
-        start += size
+def finish_avif(content: bytes, plays: int) -> bytes:
+    """Return an AVIF file without the time of its making, so that the same picture gives the same bytes.
+
+    An animation runs `plays` times (0: endlessly), which Pillow cannot ask the encoder for: ISO/IEC 23008-12, 9.6.1.
+    """
+    finished = bytearray(content)
+    found = list(movie_boxes(content))
+    once = next((isobmff.number(content, box.start + 8, content[box.start]) for box in found if box.kind == b"elst"), 0)
+    for box in found:
+        if box.kind == b"elst":
+            finished[box.start + 3] &= 0xFE if plays == 1 else 0xFF  # the flag that it is repeated
+            continue
+        length = 8 if content[box.start] == 1 else 4  # of each time and duration
+        times = box.start + 4
+        finished[times : times + 2 * length] = bytes(2 * length)
+        if plays and once and box.kind in BEFORE_DURATION:
+            at = times + 2 * length + BEFORE_DURATION[box.kind]
+            duration = min(once * plays, isobmff.INDEFINITE[length] - 1)
+            finished[at : at + length] = duration.to_bytes(length, "big")
+    return bytes(finished)
+
+
+def movie_boxes(content: bytes, within: isobmff.Box | None = None) -> Iterator[isobmff.Box]:
+    """Yield the boxes of an animation that hold times or its edit list."""
+    start, end = (within.start, within.end) if within else (0, len(content))
+    for box in isobmff.boxes(content, start, end):
+        if box.kind in CONTAINER_BOXES:
+            yield from movie_boxes(content, box)
+        elif box.kind in TIMED_BOXES or box.kind == b"elst":
+            yield box

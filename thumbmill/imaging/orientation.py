@@ -1,5 +1,6 @@
 """EXIF orientation: how a stored picture has to be transformed to stand upright."""
 
+import contextlib
 import struct
 import threading
 import warnings
@@ -28,25 +29,41 @@ Side = TypeVar("Side", int, float)
 
 
 def read_orientation(picture: Image.Image, notes: list[str]) -> int:
-    """Return the EXIF orientation, 1 (upright) to 8; append a note if the EXIF block is broken."""
-    block = picture.info.get("exif")
-    if isinstance(block, bytes):
-        # Pillow only warns of what it cannot read.
-        with WARNING_FILTERS, warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            try:
-                Image.Exif().load(block)
-            except BROKEN_EXIF as error:
-                notes.append(failures.broken_exif(str(error) or type(error).__name__))
-        if caught:
-            notes.append(failures.broken_exif(caught[0].message))
-    try:
-        orientation = picture.getexif().get(ORIENTATION)
-    except BROKEN_EXIF as error:
-        if not notes:
-            notes.append(failures.broken_exif(str(error) or type(error).__name__))
+    """Return the EXIF orientation of a picture, 1 (upright) to 8; append a note if the EXIF block is broken.
+
+    Return 1 for those that their decoders turn upright: TIFF while it is loaded, HEIC by its container's properties,
+    beside which EXIF means nothing. Pillow states an AVIF's properties as EXIF.
+    """
+    # Not picture.getexif(), which falls back to XMP: editors turn the pixels, drop the EXIF block and leave that stale.
+    if picture.format in ("TIFF", "HEIF") or not (block := exif_block(picture)):
         return 1
+    exif = Image.Exif()
+    # Pillow only warns of what it cannot read.
+    with WARNING_FILTERS, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            exif.load(block)
+            orientation = exif.get(ORIENTATION)
+        except BROKEN_EXIF as error:
+            notes.append(failures.broken_exif(str(error) or type(error).__name__))
+            return 1
+    if caught:
+        notes.append(failures.broken_exif(caught[0].message))
     return orientation if orientation in TRANSPOSITIONS else 1
+
+
+def exif_block(picture: Image.Image) -> bytes:
+    """Return the EXIF block of a picture; empty if it has none, or one of an older PNG that is no hexadecimal text."""
+    block = picture.info.get("exif")
+    if block is None and isinstance(text := picture.info.get("Raw profile type exif"), str):
+        with contextlib.suppress(ValueError):
+            block = bytes.fromhex("".join(text.split("\n")[3:]))
+    return block if isinstance(block, bytes) else b""
+
+
+def forget_xmp(picture: Image.Image) -> None:
+    """Remove the XMP packet of an opened picture, in which Pillow looks for an orientation when it loads a TIFF."""
+    picture.info.pop("xmp", None)
 
 
 def oriented_size(size: tuple[Side, Side], orientation: int) -> tuple[Side, Side]:

@@ -1,6 +1,7 @@
 """Open a source safely: an allow-list of formats, a limit on pixels, and a check that the file stays the same."""
 
 import contextlib
+import io
 import os
 import stat
 import time
@@ -12,17 +13,16 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from thumbmill import failures
 from thumbmill.errors import PictureError
 from thumbmill.failures import Failure
+from thumbmill.imaging import isobmff, png
+from thumbmill.imaging.animation import webp_with_alpha
+from thumbmill.imaging.colorimetry import MAX_PROFILE_BYTES, declared_profile
+from thumbmill.imaging.depth import scale_palette
 
 # Formats that are ever decoded. Pillow knows many more; some start external programs (EPS), most are never seen in a
 # shop, and each is a way in for a hostile file. HEIC is read, too, where its library is installed.
 READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
-HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}  # ISO/IEC 23008-12, annex B
 
-MAX_PROFILE_BYTES = 16 * 1024 * 1024
-
-# The last bytes of a file, by its format: JPEG's EOI, PNG's IEND chunk, GIF's trailer.
-TRAILERS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"\0\0\0\0IEND\xaeB`\x82", "GIF": b";"}
-MAX_TAIL = 1024 * 1024  # bytes in which the end of a picture is looked for
+MAX_FTYP_BYTES = 256  # of a file's start, where an AVIF or HEIC says what it is
 
 # A file system's clock stands still for up to a kernel's tick (10 ms at most on Linux): a file that changes twice
 # within it keeps its date.
@@ -83,8 +83,10 @@ def file_state(status: os.stat_result) -> FileState:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def open_picture(file: BinaryIO, max_pixels: int, read: Collection[str] = ()) -> Image.Image:
-    """Open the picture in `file`, reading its header only.
+def open_picture(
+    file: BinaryIO, max_pixels: int, read: Collection[str] = (), notes: list[str] | None = None
+) -> Image.Image:
+    """Open the picture in `file`, reading its header only; append what had to be ignored of it to `notes`.
 
     `read` is the setting of that name: formats that are read besides the READABLE_FORMATS ("+psd").
 
@@ -96,17 +98,16 @@ def open_picture(file: BinaryIO, max_pixels: int, read: Collection[str] = ()) ->
     Image.MAX_IMAGE_PIXELS = None
     PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES
     file.seek(0)
-    start = file.read(12)
+    start = file.read(MAX_FTYP_BYTES)
     file.seek(0)
-    if start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS:
-        picture = open_heif(file)
+    if coding := isobmff.coding(start):
+        picture = open_avif(file) if coding == "AVIF" else open_heif(file)
+        add_properties(picture, file, [] if notes is None else notes)
     else:
         try:
-            picture = Image.open(file, formats=READABLE_FORMATS)
+            picture = Image.open(webp_with_alpha(file, start), formats=READABLE_FORMATS)
         except OSError as error:
-            from thumbmill.imaging.uncommon import open_uncommon  # which most runs never need
-
-            picture = open_uncommon(file, error, read)
+            picture, file = open_otherwise(file, start, error, read, [] if notes is None else notes)
         if picture.format in ("TIFF", "BMP"):
             from thumbmill.imaging.uncommon import corrected
 
@@ -115,7 +116,53 @@ def open_picture(file: BinaryIO, max_pixels: int, read: Collection[str] = ()) ->
     if width * height > max_pixels:
         picture.close()
         raise PictureError(failures.too_large(width, height, max_pixels))
+    png.scale_key(picture)
+    scale_palette(picture)
+    if notes is not None:
+        png.check_tail(picture, notes)
+        if picture.info.get("icc_profile", b"") is None:
+            notes.append(failures.profile_ignored("it is incomplete"))
+    picture.info["icc_profile"] = declared_profile(picture, file)
     return picture
+
+
+def open_avif(file: BinaryIO) -> Image.Image:
+    """Open an AVIF picture. Raises PictureError if it is damaged."""
+    from PIL import AvifImagePlugin
+
+    try:
+        # Image.open() knows it by four brands, and a file may state another as its major one.
+        return AvifImagePlugin.AvifImageFile(file)
+    except SyntaxError as error:
+        raise PictureError(failures.damaged(f"not a whole AVIF picture ({error})")) from None
+
+
+def open_otherwise(
+    file: BinaryIO, start: bytes, error: OSError, read: Collection[str], notes: list[str]
+) -> tuple[Image.Image, BinaryIO]:
+    """Open a picture that Pillow refuses with `error`; return what it was opened from, too. `start` is how it begins.
+
+    Raises PictureError, and whatever a decoder raises.
+    """
+    from thumbmill.imaging.uncommon import open_uncommon  # which most runs never need
+
+    if start.startswith(png.SIGNATURE) and isinstance(error, UnidentifiedImageError):
+        with contextlib.suppress(UnidentifiedImageError):
+            return open_broken_png(file, notes)
+    return open_uncommon(file, error, read), file
+
+
+def open_broken_png(file: BinaryIO, notes: list[str]) -> tuple[Image.Image, BinaryIO]:
+    """Open a PNG that Pillow refuses because of chunks that it can do without; return a file without them, too.
+
+    Raises PictureError if the checksum of a chunk that it needs is wrong, UnidentifiedImageError if something else is.
+    """
+    file.seek(0)
+    content, left_out = png.without_broken_chunks(file.read())
+    mended = io.BytesIO(content)
+    picture = Image.open(mended, formats=("PNG",))
+    notes.append(failures.chunks_ignored(left_out))
+    return picture, mended
 
 
 def open_heif(file: BinaryIO) -> Image.Image:
@@ -126,9 +173,33 @@ def open_heif(file: BinaryIO) -> Image.Image:
         raise PictureError(failures.heic_library_missing()) from None
     pillow_heif.register_heif_opener(thumbnails=False, decode_threads=1)
     try:
-        return Image.open(file, formats=("HEIF",))
-    except UnidentifiedImageError:
+        return pillow_heif.HeifImageFile(file)
+    except SyntaxError:
         raise PictureError(failures.damaged("not a whole HEIC picture")) from None
+
+
+def add_properties(picture: Image.Image, file: BinaryIO, notes: list[str]) -> None:
+    """Add to the `info` of an AVIF or HEIC picture what its container says and the decoder passes over.
+
+    That is the `clean_aperture` (left, top, right, bottom, in stored pixels) and the `loop` of an AVIF, and an
+    `icc_profile` that means the same as its code points. If the container is malformed, a note is appended instead.
+    """
+    try:
+        properties = isobmff.read_properties(file)
+    except ValueError as error:
+        notes.append(failures.properties_ignored(error))
+        return
+    if picture.format == "AVIF":  # libheif crops a HEIC
+        picture.info["loop"] = properties.plays
+        if properties.clap and (part := isobmff.shown_part(properties.clap, picture.size)):
+            picture.info["clean_aperture"] = part
+        elif properties.clap:
+            notes.append(failures.cropped_to_nothing())
+    if properties.nclx and not properties.nclx.is_srgb and not picture.info.get("icc_profile"):
+        from thumbmill.imaging.icc import cicp_profile  # which most pictures do not need
+
+        if profile := cicp_profile(properties.nclx.primaries, properties.nclx.transfer):
+            picture.info["icc_profile"] = profile
 
 
 def webp_size(start: bytes) -> tuple[int, int] | None:
@@ -158,23 +229,6 @@ def header_size(file: BinaryIO, max_pixels: int, read: Collection[str] = ()) -> 
         with open_picture(file, max_pixels, read) as picture:
             size = picture.size
     return size
-
-
-def check_trailer(file: BinaryIO, format: str | None) -> str | None:
-    """Return what is wrong with the end of a picture that could be decoded: bytes after it, or no end marker."""
-    marker = TRAILERS.get(format or "")
-    if marker is None:
-        return None
-    size = file.seek(0, os.SEEK_END)
-    file.seek(-min(size, len(marker)), os.SEEK_END)
-    if file.read() == marker:
-        return None
-    file.seek(-min(size, MAX_TAIL), os.SEEK_END)
-    tail = file.read()
-    end = tail.rfind(marker)
-    if end < 0:
-        return failures.end_marker_missing()
-    return failures.bytes_after_end(len(tail) - end - len(marker))
 
 
 def describe_error(error: Exception) -> Failure:

@@ -10,11 +10,13 @@ from thumbmill.imaging.color import PREMULTIPLIED, resample_light, to_plain_mode
 from thumbmill.imaging.geometry import Box, Size, fit_all, intersection, jpeg_scale, position_window, union
 from thumbmill.imaging.orientation import (
     TRANSPOSITIONS,
+    forget_xmp,
     oriented_box,
     oriented_size,
     read_orientation,
     stored_box,
 )
+from thumbmill.imaging.png import with_exact_key
 
 # How many pixels halving by averaging must leave for each pixel of a thumbnail, along each side. It takes a fifth of
 # the time of precise resampling (python -m bench.quality scales).
@@ -149,10 +151,14 @@ def decode(
         divisor = jpeg_scale(fit_all(regions or [whole] * len(sizes), sizes))
         if divisor > 1:
             drafted = picture.draft(None, (picture.width // divisor, picture.height // divisor))
+    picture = with_exact_key(picture)
+    forget_xmp(picture)
     picture.load()
     if not shrinks_on_load:
         # TIFF turns itself upright while it is loaded, and PNG may keep its EXIF behind the pixels.
         orientation = read_orientation(picture, notes)
+        if aperture := picture.info.get("clean_aperture"):
+            picture = picture.crop(aperture)
         original = picture.size
     profile = picture.info.get("icc_profile")
     # Decoded at 1/8, a picture of 9 pixels has 2, of which the second is mostly beyond its edge: hence the fraction.

@@ -10,10 +10,10 @@ from thumbmill import failures
 from thumbmill.errors import MemoryLimitError, PictureError
 from thumbmill.failures import Kind
 from thumbmill.files import remove_file, write_atomically
+from thumbmill.imaging.animation import first_frame, read_animation
 from thumbmill.imaging.encode import FORMATS, encode
 from thumbmill.imaging.geometry import Size
 from thumbmill.imaging.reader import (
-    check_trailer,
     describe_error,
     fail_if_modified,
     header_size,
@@ -22,8 +22,7 @@ from thumbmill.imaging.reader import (
 )
 from thumbmill.imaging.render import render
 from thumbmill.imaging.signatures import JPEG_KINDS, read_jpeg
-
-ANIMATED_FORMATS = ("GIF", "WEBP", "PNG", "AVIF")  # formats whose frames are an animation; a TIFF's are pages
+from thumbmill.imaging.trailer import check_trailer
 
 # Bytes of memory that a decoder may need for each pixel: libwebp's, the most of all (python -m trials.hostile).
 DECODER_BYTES_PER_PIXEL = 17
@@ -113,18 +112,17 @@ def render_file(
     read: Collection[str],
 ) -> Rendered:
     """Decode the picture in `file` and render it in all `sizes` (see make_thumbnails)."""
-    with open_picture(file, max_pixels, read) as picture:
-        count = getattr(picture, "n_frames", 1) if animated and picture.format in ANIMATED_FORMATS else 1
+    with open_picture(file, max_pixels, read, notes) as picture:
+        animation = read_animation(picture, file) if animated else None
+        count = animation.length if animation else 1
         if picture.width * picture.height * count > max_pixels:
             raise PictureError(failures.too_large(picture.width, picture.height, max_pixels, count))
         regions = None
         frames: list[list[Image.Image]] = [[] for _ in sizes]
         durations = []
-        for number in range(count):
-            if count > 1:
-                picture.seek(number)
+        for shown, duration in animation.frames if animation else [(first_frame(picture, file), 0)]:
             images, regions = render(
-                picture.copy() if count > 1 else picture,
+                shown,
                 sizes,
                 background,
                 notes,
@@ -134,12 +132,10 @@ def render_file(
             )
             for thumbnail, image in zip(frames, images, strict=True):
                 thumbnail.append(image)
-            durations.append(int(picture.info.get("duration", 0)))
-        # A GIF that does not say so runs once, a WebP endlessly.
-        loop = int(picture.info.get("loop", 1 if picture.format == "GIF" else 0))
+            durations.append(duration)
         if not ImageFile.LOAD_TRUNCATED_IMAGES and (note := check_trailer(file, picture.format)):
             notes.append(note)
-    return Rendered(frames, durations, loop)
+    return Rendered(frames, durations, animation.plays if animation else 0)
 
 
 def attempt_despite_damage(failure: failures.Failure, attempt: Callable[[], Rendered]) -> Rendered:

@@ -176,3 +176,33 @@ def test_rules_that_reuse_workers_and_others_share_the_cores(project):
     project.run("--pool-reuse", "a", cores=2)
     assert most_cores(project) == 2
     assert len(events(project)) == 60
+
+
+def test_jobs_shorter_than_a_round_of_the_scheduler_are_reported_together(project):
+    project.write(
+        Snakefile="""
+            import time
+            from snakemake_executor_plugin_pool import internals
+            from snakemake_executor_plugin_pool.executor import Executor
+            run_jobs, report_successes = Executor.run_jobs, internals.report_successes
+            def slow(self, jobs):
+                time.sleep(0.2)
+                run_jobs(self, jobs)
+            def report(scheduler, jobs):
+                with open("reports.txt", "a") as file:
+                    print(len(jobs), file=file)
+                report_successes(scheduler, jobs)
+            Executor.run_jobs = slow
+            internals.report_successes = report
+            rule all:
+                input: expand("{n}.out", n=range(20))
+            rule work:
+                output: "{n}.out"
+                script: "work.py"
+        """,
+        work_py="open(snakemake.output[0], 'w')",
+    )
+    project.run(cores=4, scheduler="greedy")
+    reports = [int(line) for line in project.read("reports.txt").split()]
+    assert sum(reports) == 21
+    assert len(reports) < 16

@@ -36,8 +36,8 @@ HANG = """
         file.write("half")
         file.flush()
         if not os.path.exists("go_on"):
-            open("partial.tmp", "w").close()
             try:
+                open("partial.tmp", "w").close()
                 subprocess.run("sleep 1000; true", shell=True)
             finally:
                 os.remove("partial.tmp")

@@ -26,6 +26,24 @@ def job(name, priority=0, **resources):
     return SimpleNamespace(name=name, priority=priority, scheduler_resources=resources)
 
 
+class File(str):
+    """A file of a job, with Snakemake's flags."""
+
+    def __new__(cls, path, **flags):
+        made = super().__new__(cls, path)
+        made.flags = flags
+        return made
+
+    def is_flagged(self, flag):
+        return bool(self.flags.get(flag))
+
+
+def files_job(name, inputs=(), outputs=(), priority=0):
+    return SimpleNamespace(
+        name=name, priority=priority, scheduler_resources={"_cores": 1}, input=inputs, output=outputs
+    )
+
+
 def names(jobs):
     return [job.name for job in jobs]
 
@@ -92,6 +110,35 @@ def test_cores_are_respected_if_the_workflow_cannot_be_seen():
     assert names(scheduler.select_jobs(jobs, jobs, {"_cores": 1}, {})) == ["a"]
 
 
+def test_temporary_files_go_depth_first():
+    """As few as possible are there at a time."""
+    eager = scheduler_for(SimpleNamespace(holds_back_to_cores=True))
+    producers = [files_job(f"a{n}", outputs=[File(f"{n}.tmp", temp=True)]) for n in range(5)]
+    assert names(eager.select_jobs(producers, producers, {"_cores": 2}, {})) == ["a0", "a1"]
+    consumer = files_job("b1", inputs=[File("1.tmp")], outputs=[File("1.out")])
+    ready = [*producers[2:], consumer]
+    assert names(eager.select_jobs(ready, ready, {"_cores": 1}, {})) == ["b1"]
+    assert names(eager.select_jobs(ready, ready, {"_cores": 2}, {})) == ["b1", "a2"]
+    plain = [files_job("c"), files_job("d"), files_job("e")]
+    assert names(eager.select_jobs(plain, plain, {"_cores": 2}, {})) == ["c", "d", "e"]
+
+
+def test_priority_counts_more_than_temporary_files():
+    eager = scheduler_for(SimpleNamespace(holds_back_to_cores=True))
+    producer = files_job("a", outputs=[File("tmp", temp=True)])
+    eager.select_jobs([producer], [producer], {"_cores": 1}, {})
+    ready = [files_job("first", outputs=[File("x", temp=True)], priority=1), files_job("b", inputs=[File("tmp")])]
+    assert names(eager.select_jobs(ready, ready, {"_cores": 1}, {})) == ["first"]
+
+
+@pytest.mark.parametrize(("retrieve", "expected"), [(True, ["a"]), (False, ["a", "b"])])
+def test_inputs_are_not_all_fetched_at_once(retrieve, expected):
+    storage = SimpleNamespace(retrieve=retrieve)
+    jobs = [files_job(name, inputs=[File(name, storage_object=storage)]) for name in "ab"]
+    eager = scheduler_for(SimpleNamespace(holds_back_to_cores=True))
+    assert names(eager.select_jobs(jobs, jobs, {"_cores": 1}, {})) == expected
+
+
 def run(folder, *arguments, jobs, executor):
     """Run WORKFLOW with two cores. Return Snakemake's output, and how many jobs ran at once at most."""
     (folder / "Snakefile").write_text(WORKFLOW.replace("JOBS", str(jobs)))
@@ -132,3 +179,27 @@ def test_the_built_in_executor_gets_no_more_jobs_than_there_are_cores(tmp_path):
     output, most = run(tmp_path, jobs=6, executor="local")
     assert "Execute 2 jobs..." in output and "Execute 6 jobs..." not in output
     assert most <= 2
+
+
+@pytest.mark.slow
+def test_no_more_temporary_files_exist_than_needed(tmp_path):
+    """In a run of Snakemake, with an executor that takes all jobs at once."""
+    (tmp_path / "events.txt").touch()
+    (tmp_path / "Snakefile").write_text(
+        """
+rule all:
+    input: expand("{n}.out", n=range(8))
+rule a:
+    output: temp("{n}.tmp")
+    shell: "touch {output}; ls *.tmp | wc -l >> peak.txt"
+rule b:
+    input: "{n}.tmp"
+    output: "{n}.out"
+    shell: "ls *.tmp | wc -l >> peak.txt; touch {output}"
+"""
+    )
+    plugins = str(Path(__file__).parent / "executor")
+    path = os.pathsep.join(filter(None, [plugins, os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--scheduler", "eager", "--executor", "queue"]
+    subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, check=True, capture_output=True)
+    assert max(map(int, (tmp_path / "peak.txt").read_text().split())) == 1

@@ -3,6 +3,7 @@
 import math
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -54,6 +55,9 @@ class Dispatcher:
         self._free_cores = cores
         self._running: dict[Any, int] = {}  # job: its cores; includes the jobs that have been sent ahead
         self._seconds: dict[str, float] = {}  # rule name: how long its jobs take, recent ones counting most
+        self._last_end = 0.0  # time.monotonic() at which a job last ended
+        self._reported: float | None = None  # time.monotonic() of a report that no job has followed yet
+        self._round_seconds = 0.0  # how long Snakemake last took from a report to the next jobs
         # how the run ends early
         self._failed = False  # a job has failed for good, and no others are to be started
         self._disk_full: str | None = None  # why no other job could write either, in one line
@@ -94,7 +98,7 @@ class Dispatcher:
     def _run(self) -> None:
         try:
             while not self._closed:
-                outcomes, returned = self._pool.wait(REPORT_SECONDS if self._reporter.pending else None)
+                outcomes, returned = self._pool.wait(self._seconds_to_report())
                 for task in returned:
                     del self._running[task.job]
                     self._queue.push(task.job, task)
@@ -106,9 +110,10 @@ class Dispatcher:
                     report()
                 while self._arrived:
                     self._accept(self._arrived.popleft())
-                # At once if nothing is waiting, since the report may make other jobs ready.
-                if self._reporter.pending >= REPORT_JOBS or not self._queue or not outcomes:
-                    self._reporter.flush()
+                if outcomes:
+                    self._last_end = time.monotonic()
+                if self._seconds_to_report() == 0:
+                    self._report()
                 self._reporter.print_progress()
                 if self._failed:
                     self._give_up()
@@ -121,7 +126,34 @@ class Dispatcher:
                     error = WorkflowError(str(error))
                 self._reporter.abort(error)
 
+    def _seconds_to_report(self) -> float | None:
+        """Return how long the jobs that have succeeded may wait to be reported with others; None if there are none.
+
+        With nothing in the queue, the report may make jobs ready. But if Snakemake's scheduler takes longer for a round
+        than the jobs that are running, it is best to report all of them together; and also with those that the round
+        hands out that the last report has begun.
+        """
+        if not self._reporter.pending:
+            return None
+        if self._reporter.pending >= REPORT_JOBS:
+            return 0
+        if self._queue:
+            delay = REPORT_SECONDS
+        elif self._running or self._reported is not None:
+            delay = max(self._round_seconds, 0 if self._reported is None else REPORT_SECONDS)
+            if any(self._expected_seconds(job) > delay for job in self._running):
+                delay = 0
+        else:
+            delay = 0
+        return max(0, self._last_end + delay - time.monotonic())
+
+    def _report(self) -> None:
+        self._reporter.flush()
+        self._reported = None if self._queue else time.monotonic()
+
     def _accept(self, job: Any) -> None:
+        if self._reported is not None:
+            self._round_seconds, self._reported = time.monotonic() - self._reported, None
         if job.is_group() or not job.is_norun:
             self._queue.push(job)
             return

@@ -10,10 +10,12 @@ import gc
 import sys
 import threading
 
+from .interpreter import KnownModules
+
 STREAMS = ("stdin", "stdout", "stderr")
 
 
-def end_process(status: int, known: set[str]) -> None:
+def end_process(status: int, known: KnownModules) -> None:
     """End this process in the order of `Py_FinalizeEx`; `known` are the modules that were there before the script.
 
     Join threads, run exit functions, flush streams, and destroy the script's modules and all that only they hold.
@@ -30,8 +32,9 @@ def end_process(status: int, known: set[str]) -> None:
             setattr(sys, name, getattr(sys, f"__{name}__"))
         if has_finalizers():
             return
-        for name in [name for name in sys.modules if name not in known or name == "__main__"]:
+        for name in known.new_names():
             del sys.modules[name]
+        sys.modules.pop("__main__", None)
         gc.collect()
     except KeyboardInterrupt:
         status = 130

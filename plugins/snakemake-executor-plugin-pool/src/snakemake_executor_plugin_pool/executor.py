@@ -64,7 +64,7 @@ class Executor(RealExecutor):
     Snakemake calls it on its main thread, and constructs it once the DAG is there.
     """
 
-    # A scheduler may hand out all jobs that are ready, whatever cores they need: see README.md.
+    # A scheduler may hand out all jobs that are ready, whatever cores they need: see docs/further.md.
     holds_back_to_cores = True
 
     def __post_init__(self) -> None:

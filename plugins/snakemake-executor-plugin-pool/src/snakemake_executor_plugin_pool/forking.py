@@ -5,8 +5,9 @@ for its start.
 """
 
 import contextlib
+import ctypes
 import gc
-import importlib
+import importlib.util
 import mmap
 import os
 import resource
@@ -18,13 +19,15 @@ import time
 from typing import NamedTuple
 
 from .ending import end_process
-from .interpreter import Job, Report, read_report, run_as_interpreter
+from .interpreter import Job, KnownModules, Report, read_report, run_as_interpreter
 from .messages import GRACE, Ended, Event, Load, Loaded, Start, Started, frame, receive
 from .preload import import_modules
 from .script import Script, compiled
 
 # What the preamble of every script imports, before anything that the script itself does.
 IMPORTED_BY_PREAMBLE = ("snakemake.logging", "snakemake.iocontainers")
+
+OPENSSL_INIT_NO_ATEXIT = 0x00080000  # openssl/crypto.h, since version 1.1.1
 
 REPORT_BYTES = 1 << 20  # of address space; memory is only used for what is written
 
@@ -45,6 +48,7 @@ class JobServer:
         self.running: dict[int, Running] = {}  # by process id
         self.scripts: dict[int, Script] = {}
         self.spoilt = False  # by a module that must not be imported before a fork
+        self.known = KnownModules.now()
 
     def send(self, event: Event) -> None:
         """Send an event. If Snakemake has died, the next look for a message notices."""
@@ -55,6 +59,7 @@ class JobServer:
         """Import modules for the jobs to come."""
         rejected = import_modules(modules)
         self.spoilt = self.spoilt or bool(rejected)
+        self.known = KnownModules.now()
         gc.collect()
         gc.freeze()  # what is there is shared with all jobs: keep the garbage collector from touching it
         self.send(Loaded(rejected))
@@ -127,6 +132,7 @@ def serve(descriptor: int, default_path: list[str], open_files: int) -> int:
     os.set_blocking(wake, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)  # so that a wake-up is written
     signal.set_wakeup_fd(wake)
+    keep_openssl_to_the_end()
     for name in IMPORTED_BY_PREAMBLE:
         importlib.import_module(name)
     server = JobServer(socket.socket(fileno=descriptor))
@@ -151,10 +157,21 @@ def serve(descriptor: int, default_path: list[str], open_files: int) -> int:
                 server.connection.close()
                 os.close(wakeup)
                 os.close(wake)
-                known = set(sys.modules)
-                status = run_as_interpreter(*forked, default_path)
-                end_process(status, known)
+                status = run_as_interpreter(*forked, default_path, server.known)
+                end_process(status, server.known)
                 return status
+
+
+def keep_openssl_to_the_end() -> None:
+    """Let OpenSSL, which `hashlib` uses, free nothing when a process ends.
+
+    It would write to all its tables, and the system copy each page of them: a fifth of what a job's process costs.
+    """
+    with contextlib.suppress(Exception):
+        spec = importlib.util.find_spec("_hashlib")
+        if "_hashlib" not in sys.modules and spec and spec.origin:
+            library = ctypes.CDLL(spec.origin)  # which depends on OpenSSL's
+            library.OPENSSL_init_crypto(ctypes.c_uint64(OPENSSL_INIT_NO_ATEXIT), None)
 
 
 def signal_all(pids: dict[int, Running], number: int) -> None:

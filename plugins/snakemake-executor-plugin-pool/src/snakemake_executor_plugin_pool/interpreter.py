@@ -9,6 +9,8 @@ import pickle
 import signal
 import sys
 import traceback
+from itertools import takewhile
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from .script import Script, compiled, is_disk_full, new_main, one_line, print_traceback
@@ -39,6 +41,31 @@ class Job(NamedTuple):
     learn: bool
 
 
+class KnownModules(NamedTuple):
+    """The modules that a server has imported: their names, and name and module of the last one."""
+
+    names: frozenset[str]
+    last: str
+    module: ModuleType | None
+
+    @classmethod
+    def now(cls) -> "KnownModules":
+        """Return those of this process."""
+        last = next(reversed(sys.modules))
+        return cls(frozenset(sys.modules), last, sys.modules[last])
+
+    def new_names(self) -> list[str]:
+        """Return the names of the modules that have been imported since, in their order.
+
+        It goes back to the last of the known ones. To look at all of them would copy the memory of each: they are
+        shared with the server as long as nobody touches their reference counts.
+        """
+        if sys.modules.get(self.last) is not self.module:  # a script has taken it out
+            return [name for name in sys.modules if name not in self.names]
+        names = list(takewhile(lambda name: name != self.last, reversed(sys.modules)))
+        return names[::-1]
+
+
 class Report(NamedTuple):
     """What a script's process leaves behind.
 
@@ -58,13 +85,13 @@ def job_environment(threads: int, tmpdir: str | None) -> dict[str, str]:
     return dict.fromkeys(THREAD_VARIABLES, str(threads)) | temporary
 
 
-def run_as_interpreter(job: Job, report: mmap.mmap, default_path: list[str]) -> int:
+def run_as_interpreter(job: Job, report: mmap.mmap, default_path: list[str], known: KnownModules) -> int:
     """Run a script as `__main__`; return the exit status, with which the caller has to end the interpreter.
 
-    `default_path` is the interpreter's own `sys.path`. A Report is written to the memory `report`.
+    `default_path` is the interpreter's own `sys.path`, and `known` are the server's modules. A Report is written to the
+    memory `report`.
     """
-    pid, imported = os.getpid(), set(sys.modules)
-    status, reason = 0, None
+    pid, status, reason = os.getpid(), 0, None
     error: BaseException | None = None
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -83,7 +110,7 @@ def run_as_interpreter(job: Job, report: mmap.mmap, default_path: list[str]) -> 
         print_traceback(exception)
         status, reason, error = 1, one_line("".join(traceback.format_exception_only(exception))), exception
     if os.getpid() == pid:  # otherwise the script has forked, and this is the child, which has nothing to report
-        modules, own_modules = imported_modules(imported, default_path) if job.learn else ([], [])
+        modules, own_modules = imported_modules(known.new_names(), default_path) if job.learn else ([], [])
         write_report(report, Report(reason, is_disk_full(error), modules, own_modules))
     return status
 
@@ -122,18 +149,17 @@ def exit_reason(exit: SystemExit) -> str | None:
     return f"exit status {exit.code}" if isinstance(exit.code, int) else one_line(str(exit.code))
 
 
-def imported_modules(known: set[str], default_path: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Return the modules beyond the `known` ones that any script would find, and names and files of all others.
+def imported_modules(names: list[str], default_path: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return which of the modules with these `names` any script would find, and names and files of all others.
 
-    Both are in the order in which they were imported. The others are the workflow's own, of which another script may
-    have one of the same name.
+    The others are the workflow's own, of which another script may have one of the same name.
     """
-    roots = {os.path.realpath(entry) for entry in default_path}
+    names = [name for name in names if name not in ("__main__", "__mp_main__")]
+    roots = {os.path.realpath(entry) for entry in default_path} if names else set()
     tops: dict[str, bool] = {}
     shared, own = [], []
-    for name, module in list(sys.modules.items()):
-        if name in known or name in ("__main__", "__mp_main__"):
-            continue
+    for name in names:
+        module = sys.modules.get(name)
         top = name.partition(".")[0]
         if top not in tops:
             tops[top] = is_installed(sys.modules.get(top), roots)

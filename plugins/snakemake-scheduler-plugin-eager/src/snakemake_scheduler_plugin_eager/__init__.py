@@ -7,6 +7,9 @@ rounds find nothing to do.
 
 All other limited resources are respected. Jobs are taken by priority, and a job that does not fit into what is left of
 a resource is passed over until it does (first fit).
+
+Where jobs write temporary files or need inputs fetched from a storage, handing out all of them would fill the disk:
+they are handed out as cores become free, those first that use up temporary files.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,6 +30,9 @@ class SchedulerSettings(SchedulerSettingsBase):
 class Scheduler(SchedulerBase):
     """Selects every ready job that the limited resources allow."""
 
+    def __post_init__(self) -> None:
+        self._temporary: set[str] = set()  # the temporary files of the jobs that have been handed out
+
     def select_jobs(
         self,
         selectable_jobs: Sequence[JobSchedulerInterface],
@@ -36,16 +42,38 @@ class Scheduler(SchedulerBase):
     ) -> list[JobSchedulerInterface]:
         """Return the jobs to hand out now, the highest priority first."""
         limits = dict(available_resources)
-        if self._executor_holds_back():
+        bulky = {id(job) for job in selectable_jobs if takes_space(job)}
+        if not bulky and self._executor_holds_back():
             # Snakemake lets the number of free cores go below zero, and adds the cores back as jobs end.
             limits.pop("_cores", None)
-        return first_fit(selectable_jobs, limits)
+        selected = first_fit(depth_first(selectable_jobs, self._temporary), limits)
+        self._temporary.update(path for job in selected if id(job) in bulky for path in temporary_outputs(job))
+        return selected
 
     def _executor_holds_back(self) -> bool:
         # The interface gives a scheduler no access to the executor; the workflow's choice is the only place to look.
         # With any other executor (or if Snakemake moves the attribute), cores are respected like every other resource.
         plugin = getattr(getattr(self.dag, "workflow", None), "executor_plugin", None)
         return bool(getattr(getattr(plugin, "executor", None), HOLDS_BACK, False))
+
+
+def takes_space(job: JobSchedulerInterface) -> bool:
+    """Return whether a job writes temporary files, or needs inputs fetched from a storage before it starts."""
+    fetched = (path.flags.get("storage_object") for path in getattr(job, "input", ()))
+    return any(storage is not None and storage.retrieve for storage in fetched) or bool(temporary_outputs(job))
+
+
+def temporary_outputs(job: JobSchedulerInterface) -> list[str]:
+    """Return the output files of a job that Snakemake deletes when they are no longer needed."""
+    return [str(path) for path in getattr(job, "output", ()) if path.is_flagged("temp")]
+
+
+def depth_first(jobs: Iterable[JobSchedulerInterface], temporary: set[str]) -> list[JobSchedulerInterface]:
+    """Return `jobs` with those first that need one of the `temporary` files, which can be deleted after them."""
+    jobs = list(jobs)
+    if not temporary:
+        return jobs
+    return sorted(jobs, key=lambda job: temporary.isdisjoint(map(str, getattr(job, "input", ()))))
 
 
 def first_fit(jobs: Iterable[JobSchedulerInterface], limits: Mapping[str, int | str]) -> list[JobSchedulerInterface]:
