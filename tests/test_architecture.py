@@ -18,6 +18,7 @@ MODULES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"
 WINGS = ("imaging", "catalog", "run", "reports")  # from the top of the list in thumbmill/__init__.py to its end
 INTERNALS = "run/snakemake_internals.py"
 MAX_LINES = 400
+IMAGING_EXTRAS = {"pillow_heif", "tifffile", "imagecodecs", "numpy", "pillow_jxl"}
 
 # What any module may ask of Snakemake's workflow, what the Snakefile's rules may besides, and what any may import.
 WORKFLOW_ATTRIBUTES = {"is_main_process", "start_time", "dryrun", "touch", "main_snakefile", "dag"}
@@ -105,11 +106,11 @@ def test_an_import_from_a_wing_below_would_be_found():
 
 @pytest.mark.parametrize("module", [module for module in MODULES if wing_of(module) == "imaging"])
 def test_imaging_needs_the_standard_library_and_pillow_only(module):
-    """The recipe's digest covers it; pillow_heif is an extra, and so imported in the function that needs it."""
+    """The recipe's digest covers it; what an extra brings is imported in the function that needs it."""
     needed = {name.split(".")[0] for name, _ in imports(parsed(module))} - sys.stdlib_module_names
-    assert needed <= {"PIL", "thumbmill", "pillow_heif"}
+    assert needed <= {"PIL", "thumbmill"} | IMAGING_EXTRAS
     at_import = {name.split(".")[0] for node in parsed(module).body for name, _ in imports_at_top(node)}
-    assert "pillow_heif" not in at_import
+    assert not at_import & IMAGING_EXTRAS
 
 
 def imports_at_top(node: ast.stmt) -> Iterator[tuple[str, str]]:

@@ -16,7 +16,11 @@ DAMAGED = failures.damaged(HOSTILE)
 # Each function that makes a Failure, with arguments.
 MADE = {
     "damaged": DAMAGED,
-    "unsupported": failures.unsupported(("JPEG", "PNG")),
+    "unsupported": failures.unsupported("a PDF document", "export it as JPEG or PNG"),
+    "undecodable": failures.undecodable("a JPEG with 2 colour components"),
+    "not_switched_on": failures.not_switched_on("a JPEG 2000 picture named .jpg", "+jpeg2000"),
+    "archive_library_missing": failures.archive_library_missing("a TIFF of 12-bit RGB"),
+    "jpegxl_library_missing": failures.jpegxl_library_missing(),
     "heic_library_missing": failures.heic_library_missing(),
     "too_large": failures.too_large(60_000, 50_000, 200_000_000),
     "empty_file": failures.empty_file(),

@@ -16,7 +16,7 @@ class Kind(StrEnum):
     """What went wrong."""
 
     DAMAGED = "damaged"  # the decoder gave up; `damaged: make` overrides this one
-    UNSUPPORTED = "unsupported"  # not a picture, or in a format that is never read
+    UNSUPPORTED = "unsupported"  # not a picture, or in a format, or of a kind, that is not read
     LIBRARY_MISSING = "library-missing"
     TOO_LARGE = "too-large"
     EMPTY = "empty"
@@ -88,9 +88,19 @@ def damaged(detail: object) -> Failure:
     return Failure(Kind.DAMAGED, f"damaged: {one_line(detail)}")
 
 
-def unsupported(formats: tuple[str, ...]) -> Failure:
-    """The file is in none of the `formats` that are read."""
-    return Failure(Kind.UNSUPPORTED, f"unsupported image format (supported: {', '.join(formats)})")
+def unsupported(what: str, advice: str) -> Failure:
+    """The file is in no format that is read: `what` ("a PDF document"), and what to do about it."""
+    return Failure(Kind.UNSUPPORTED, f"unsupported image format: {what}; {advice}")
+
+
+def undecodable(what: str) -> Failure:
+    """A sound picture in a format that is read, but of a kind that no library here decodes rightly."""
+    return Failure(Kind.UNSUPPORTED, f"{what}, a kind that cannot be read: save it as an ordinary TIFF, PNG or JPEG")
+
+
+def not_switched_on(what: str, value: str) -> Failure:
+    """A picture in a format that is only read if the setting `read` says so."""
+    return Failure(Kind.UNSUPPORTED, f"{what}: to have it made, set `read: [{value}]`")
 
 
 def heic_library_missing() -> Failure:
@@ -98,6 +108,22 @@ def heic_library_missing() -> Failure:
     return Failure(
         Kind.LIBRARY_MISSING,
         "a HEIC picture, which needs a library that is not installed: pip install '.[heif]', or pillow-heif",
+    )
+
+
+def archive_library_missing(what: str) -> Failure:
+    """A TIFF or JPEG that Pillow cannot read, and no library that can."""
+    return Failure(
+        Kind.LIBRARY_MISSING,
+        f"{what}, which needs libraries that are not installed: pip install '.[archive]', or tifffile and imagecodecs",
+    )
+
+
+def jpegxl_library_missing() -> Failure:
+    """A JPEG XL picture, and no library to decode it."""
+    return Failure(
+        Kind.LIBRARY_MISSING,
+        "a JPEG XL picture, which needs a library that is not installed: pip install '.[jpegxl]', or pillow-jxl-plugin",
     )
 
 

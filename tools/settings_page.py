@@ -103,7 +103,7 @@ def default_value(name: str, schema: Schema) -> str:
     value = schema["default"]
     if isinstance(value, list):
         value = ", ".join(value)
-    if value == {}:
+    if value in ({}, ""):
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 

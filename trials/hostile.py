@@ -99,6 +99,22 @@ def patched(format: str, side: int) -> bytes:
     return content.replace(b"ispe\0\0\0\0" + real, b"ispe\0\0\0\0" + struct.pack(">II", side, side))
 
 
+def deep_tiff(side: int) -> bytes:
+    """Return a TIFF of 12 bits per sample, which Pillow cannot read, whose pixels are all 0."""
+    packer, row = zlib.compressobj(), bytes(side * 3 * 12 // 8)
+    pixels = b"".join([*(packer.compress(row) for _ in range(side)), packer.flush()])
+    return tiff(side, side, pixels, {258: 12, 259: 8, 262: 2, 277: 3})
+
+
+def huge_master(format: str) -> bytes:
+    """Return the beginning of a JPEG 2000 or JPEG XL picture of HUGE x HUGE pixels."""
+    if format == "JPEG2000":
+        start = flat(format, side=64, no_jp2=True)
+        return start[:8] + struct.pack(">II", HUGE, HUGE) + start[16:]
+    size = 0 | 3 << 1 | HUGE - 1 << 3 | 1 << 33  # any height, in 30 bits; a width in the ratio 1:1 to it
+    return b"\xff\x0a" + size.to_bytes(30, "little")
+
+
 # Pictures that take long
 
 
@@ -234,7 +250,7 @@ def tile(side: int) -> bytes:
 
 MADE = "made"
 DAMAGED, UNSUPPORTED, TOO_LARGE = Kind.DAMAGED, Kind.UNSUPPORTED, Kind.TOO_LARGE
-TIMED_OUT, OUT_OF_MEMORY = Kind.TIMED_OUT, Kind.OUT_OF_MEMORY
+TIMED_OUT, OUT_OF_MEMORY, MISSING = Kind.TIMED_OUT, Kind.OUT_OF_MEMORY, Kind.LIBRARY_MISSING
 MOVING = {"animated": True, "format": ["webp"]}
 QUICKLY = {"max_seconds": 5}
 
@@ -262,6 +278,31 @@ FILES = {
     "huge.bmp": Hostile(lambda: bmp_of_runs(HUGE), (TOO_LARGE,)),
     "huge.avif": Hostile(lambda: patched("AVIF", HUGE), (TOO_LARGE, DAMAGED, UNSUPPORTED)),
     "huge.heic": Hostile(lambda: patched("HEIF", HUGE), (TOO_LARGE, DAMAGED, UNSUPPORTED)),
+    # Those that Pillow does not decode.
+    "bomb-12-bit.tif": Hostile(lambda: deep_tiff(SIDE), (MADE, MISSING)),
+    "huge-12-bit.tif": Hostile(lambda: tiff(HUGE, HUGE, b"", {258: 12, 262: 2, 277: 3}), (TOO_LARGE, MISSING)),
+    "samples-12-bit.tif": Hostile(
+        lambda: tiff(SIDE, SIDE, b"", {258: 12, 262: 2, 277: HUGE}), (DAMAGED, UNSUPPORTED, MISSING)
+    ),
+    "strip.tif": Hostile(
+        lambda: tiff(64, 64, flat("JPEG2000", side=9000, no_jp2=True), {259: 34_712, 262: 2, 277: 3}),
+        (DAMAGED, MISSING),
+    ),
+    "tile.tif": Hostile(
+        lambda: tiff(64, 64, b"x" * 64, {258: 12, 262: 2, 277: 3, 322: HUGE, 323: HUGE, 324: 8, 325: 64}),
+        (DAMAGED, OUT_OF_MEMORY, MISSING),
+    ),
+    "huge-fields.bmp": Hostile(
+        lambda: b"BM" + struct.pack("<IIIIiiHHIIiiII3I", 66, 0, 66, 40, HUGE, HUGE, 1, 16, 3, *[0] * 5, 15, 240, 3840),
+        (TOO_LARGE,),
+    ),
+    "huge.j2k": Hostile(lambda: huge_master("JPEG2000"), (TOO_LARGE,), {"read": ["+jpeg2000"]}),
+    "huge.jxl": Hostile(lambda: huge_master("JXL"), (TOO_LARGE, MISSING), {"read": ["+jpegxl"]}),
+    "huge.psd": Hostile(
+        lambda: b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHHIIIH", 3, HUGE, HUGE, 8, 3, 0, 0, 0, 0),
+        (TOO_LARGE,),
+        {"read": ["+psd"]},
+    ),
     # Slow to decode.
     "scans.jpg": Hostile(lambda: scans(10_000, SIDE), (TIMED_OUT,), QUICKLY),
     "scans-small.jpg": Hostile(lambda: scans(10_000, 64), (MADE, DAMAGED)),
@@ -295,7 +336,7 @@ FILES = {
         for number, expected in {
             2: (MADE, DAMAGED), 3: (MADE, DAMAGED), 4: (MADE, DAMAGED), 6: (DAMAGED, UNSUPPORTED),
             7: (DAMAGED,), 32_773: (MADE, DAMAGED), 32_809: (DAMAGED, UNSUPPORTED), 34_676: (DAMAGED, UNSUPPORTED),
-            34_712: (DAMAGED, UNSUPPORTED), 34_925: (DAMAGED,), 50_000: (DAMAGED,), 50_001: (DAMAGED,),
+            34_712: (DAMAGED, MISSING), 34_925: (DAMAGED,), 50_000: (DAMAGED,), 50_001: (DAMAGED, MISSING),
             65_000: (DAMAGED, UNSUPPORTED),
         }.items()
     },

@@ -74,6 +74,7 @@ def test_recipe_changes_with_what_changes_pixels(change):
     [
         {"source": "elsewhere"},
         {"output": "elsewhere"},
+        {"read": ["+psd"]},
         {"max_pixels": 5},
         {"max_seconds": 5},
         {"max_memory": 500},

@@ -10,7 +10,10 @@ from tests.catalog.support import listed, names, put, refusal, unprivileged
 from thumbmill.catalog.picture import EXTENSIONS, Picture, Stamp
 from thumbmill.catalog.store import LocalFolder, S3Prefix, open_store, quote_key, split_location
 
-ACCEPTED = ("jpg", "jpeg", "jpe", "jfif", "png", "webp", "avif", "gif", "tif", "tiff", "bmp", "heic", "heif", "hif")
+ACCEPTED = (
+    "jpg", "jpeg", "jpe", "jfif", "jif", "jfi", "pjpeg", "pjp", "png", "apng", "webp", "avif", "avifs", "gif", "tif",
+    "tiff", "bmp", "dib", "heic", "heics", "heif", "heifs", "hif",
+)  # fmt: skip
 
 
 # Which files
@@ -51,6 +54,15 @@ def test_other_files_are_left_out():
         "l_jpg",
     )
     assert names() == ["a.jpg"]
+
+
+def test_formats_of_masters_are_found_if_the_settings_name_them():
+    """In any case; without the setting none of them is in the catalogue."""
+    put("a.jpg", "b.JP2", "c.j2k", "d.jpx", "e.psd", "f.jxl", "g.jpf")
+    assert names() == ["a.jpg"]
+    assert names(read=["+jpeg2000"]) == ["a.jpg", "b.JP2", "c.j2k", "d.jpx", "g.jpf"]
+    assert names(read=["+psd", "+jpegxl"]) == ["a.jpg", "e.psd", "f.jxl"]
+    assert names(read="+psd") == ["a.jpg", "e.psd"]
 
 
 def test_hidden_files_and_folders_are_left_out():

@@ -15,7 +15,7 @@ SLOW = {
     "bomb-interlaced.png", "bomb.gif", "bomb-deflate.tif", "bomb-lzw.tif", "bomb.webp", "bomb.avif", "bomb.heic",
     "bomb-wide.png", "bomb-high.png", "bomb-frame.webp", "scans.jpg", "million-frames-animated.gif", "frames.png",
     "frames.webp", "profiles.png", "small-chunks.png", "segments.jpg", "exif-segments.jpg", "text-bomb.png",
-    "profile-bomb.png",
+    "profile-bomb.png", "bomb-12-bit.tif", "strip.tif",
 }  # fmt: skip
 
 SLOW_HERE = {"bomb.png", "bomb-tile.tif", "frames-large.webp"}  # the latter unless it is animated

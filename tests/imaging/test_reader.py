@@ -59,7 +59,7 @@ def test_largest_accepted_picture_is_max_pixels(make):
     assert "20 x 10" in make.refusal(content, max_pixels=199)
 
 
-@pytest.mark.parametrize("format", ["EPS", "PPM", "PDF", "ICO", "TGA", "JPEG2000", "PCX", "SGI", "DDS", "ICNS"])
+@pytest.mark.parametrize("format", ["EPS", "PPM", "PDF", "ICO", "TGA", "PCX", "SGI", "DDS", "ICNS"])
 def test_formats_outside_the_list_are_refused(make, format):
     """Pillow could read most of these."""
     assert make.refusal(saved(plain(RED, size=(32, 32)), format)).startswith("unsupported image format")
@@ -71,11 +71,9 @@ def test_formats_outside_the_list_are_refused(make, format):
         (b"", "empty"),
         (b"This is not a picture.\n" * 20, "unsupported image format"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unsupported image format"),
-        (b"\xff\xd8\xff", "unsupported image format"),
-        (b"\x89PNG\r\n\x1a\n", "unsupported image format"),
         (bytes(1000), "unsupported image format"),
     ],
-    ids=["empty", "text", "svg", "jpeg-start", "png-start", "zeros"],
+    ids=["empty", "text", "svg", "zeros"],
 )
 def test_no_picture_at_all(make, content, word):
     """The reason does not call it damaged."""

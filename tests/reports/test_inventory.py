@@ -72,7 +72,7 @@ def test_a_picture_that_ended_its_worker_is_not_opened(monkeypatch, failure, ope
     """It would end this process too."""
     Path("logs/thumbnail/bad.log").write_text(failure.log_line())
     read = []
-    monkeypatch.setattr(inventory, "read_facts", lambda source, max_pixels: read.append(source))
+    monkeypatch.setattr(inventory, "read_facts", lambda source, *settings: read.append(source))
     assert items()["bad.png"].width == 0
     assert ("images/bad.png" in read) == opened
 

@@ -70,6 +70,7 @@ def test_nothing_set_is_all_defaults():
         "format": ["jpeg"],
         "quality": {"jpeg": 80, "webp": 80, "avif": 65},
         "background": "#ffffff",
+        "read": [],
         "max_pixels": 200_000_000,
         "max_seconds": 300,
         "max_memory": 5000,
@@ -123,6 +124,13 @@ def test_sizes_keep_their_order():
 )
 def test_format_is_one_or_a_list_in_the_order_given(given, expected):
     assert read({"format": given})["format"] == expected
+
+
+@pytest.mark.parametrize("given", ["+psd", ["+psd"]])
+def test_formats_to_read_are_one_or_a_list(given):
+    """`--config read=+psd` passes text."""
+    assert read({"read": given})["read"] == ["+psd"]
+    assert read({"read": yaml.safe_load("[+jpeg2000, +psd]")})["read"] == ["+jpeg2000", "+psd"]
 
 
 def test_size_has_the_general_formats_unless_it_names_its_own():
@@ -257,6 +265,9 @@ def test_whole_number_with_a_point_makes_a_thumbnail(tmp_path):
         ({"format": ["png", "png"]}, ["format", "'png'", "twice"]),
         ({"format": None}, ["format", "None", "list"]),
         ({"format": {"png": 1}}, ["format", "png", "list"]),
+        ({"read": "psd"}, ["read", "'psd'", "+jpeg2000, +psd, +jpegxl"]),
+        ({"read": ["+psd", "+psd"]}, ["read", "'+psd'", "twice"]),
+        ({"read": True}, ["read", "True", "list"]),
         ({"quality": 80}, ["quality", "80", "group"]),
         ({"quality": None}, ["quality", "None", "group"]),
         ({"quality": {"jpeg": 0}}, ["quality.jpeg", "0", "at least 1"]),
@@ -293,7 +304,7 @@ def test_whole_number_with_a_point_makes_a_thumbnail(tmp_path):
         ({"sorce": "x"}, ["'sorce'", "did you mean 'source'?"]),
         ({"Source": "x"}, ["'Source'", "did you mean 'source'?"]),
         ({"max_pixel": 5}, ["'max_pixel'", "did you mean 'max_pixels'?"]),
-        ({"zzz": 5}, ["'zzz'", "source, output, sizes, format, quality, background, max_pixels, max_seconds"]),
+        ({"zzz": 5}, ["'zzz'", "source, output, sizes, format, quality, background, read, max_pixels, max_seconds"]),
         ({5: 5}, ["'5'", "source, output"]),
     ],
     ids=str,

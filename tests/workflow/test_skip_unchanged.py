@@ -61,6 +61,23 @@ def test_only_what_changed_is_made(done):
     assert run.last_lines == ["thumbmill: 2 made, 2 up to date, 0 failed"]
 
 
+def test_switching_on_a_format_makes_just_its_pictures(done):
+    """Found by its extension, or named otherwise. Switched off again, nothing has to be made."""
+    done.picture("master.jp2", "blue")
+    done.picture("named.jp2", "yellow").rename(done.folder / "images/named.jpg")
+    run = done.run()
+    assert (run.code, run.jobs) == (1, {"named"})
+    assert done.failures() == {
+        "images/named.jpg": "a JPEG 2000 picture named .jpg: to have it made, set `read: [+jpeg2000]`"
+    }
+    run = done.run("--config", "read=+jpeg2000")
+    assert (run.code, run.jobs) == (0, {"master", "named"})
+    assert not done.run("--config", "read=[+jpeg2000]").jobs
+    run = done.run()
+    assert (run.code, run.jobs) == (0, set())
+    assert run.last_lines[0] == "thumbmill: 0 made, 4 up to date, 0 failed"
+
+
 def test_a_touched_picture_is_judged_by_its_content(done):
     later = time.time() + 1
     os.utime(done.folder / "images/a.jpg", (later, later))

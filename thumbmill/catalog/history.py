@@ -182,7 +182,7 @@ class History:
     @functools.cache  # noqa: B019 - Snakemake asks for the parameters of a job several times
     def _valid_for_one(self, recipe: str, picture: Picture) -> bool:
         """Whether still_valid() holds for one picture, by its header."""
-        facts = read_facts(self.layout.source.path(picture.name), self.settings["max_pixels"])
+        facts = read_facts(self.layout.source.path(picture.name), self.settings["max_pixels"], self.settings["read"])
         return facts is not None and bool(produces_same_output(self.saved.recipes[recipe], self.ingredients, facts))
 
     def update(self, result: RunResult, skipped: Iterable[str]) -> None:

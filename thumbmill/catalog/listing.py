@@ -8,7 +8,7 @@ from typing import Any
 from thumbmill.catalog.collisions import check_collisions
 from thumbmill.catalog.exclusion import Exclusion
 from thumbmill.catalog.layout import Layout
-from thumbmill.catalog.picture import EXTENSIONS, Picture
+from thumbmill.catalog.picture import Picture, extensions_to_read
 from thumbmill.catalog.store import Store
 from thumbmill.errors import CatalogError
 from thumbmill.progress import Counter
@@ -83,11 +83,12 @@ def list_catalog(settings: Mapping[str, Any]) -> Catalog:
     """
     layout = Layout(settings)
     excluded = [settings["output"], *(f"{settings['output']}/{size}" for size in settings["sizes"])]
-    pictures = sorted(counted(layout.source.list_pictures(excluded, Exclusion(settings["exclude"])), layout.source))
+    exclusion, extensions = Exclusion(settings["exclude"]), extensions_to_read(settings["read"])
+    pictures = sorted(counted(layout.source.list_pictures(excluded, exclusion, extensions), layout.source))
     if not pictures:
         raise CatalogError(
             f"no pictures in the source folder {settings['source']!r}: "
-            f"none of its files, apart from hidden and excluded ones, ends in {' '.join(sorted(EXTENSIONS))}"
+            f"none of its files, apart from hidden and excluded ones, ends in {' '.join(sorted(extensions))}"
         )
     check_encoding(pictures, sys.getfilesystemencoding())
     check_collisions(pictures, layout)

@@ -1,17 +1,17 @@
 """One source picture, as a listing finds it."""
 
 import os
+from collections.abc import Collection
 from typing import NamedTuple
+
+from thumbmill.imaging.signatures import MASTER_EXTENSIONS
 
 # A file with one of these, in any case, counts as a picture: the usual extensions of imaging.reader.READABLE_FORMATS,
 # and those of HEIC, which needs a library of its own (a picture without it says so).
-EXTENSIONS = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".gif", ".tif", ".tiff", ".bmp"}
-) | {
-    ".heic",
-    ".heif",
-    ".hif",
-}
+EXTENSIONS = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".png", ".apng", ".webp", ".avif", ".avifs",
+    ".gif", ".tif", ".tiff", ".bmp", ".dib", ".heic", ".heics", ".heif", ".heifs", ".hif",
+})  # fmt: skip
 
 
 class Picture(NamedTuple):
@@ -38,6 +38,11 @@ class Stamp(NamedTuple):
     bytes: int
 
 
-def is_picture_name(name: str) -> bool:
-    """Whether a file of this name counts as a picture, by its extension."""
-    return os.path.splitext(name)[1].lower() in EXTENSIONS
+def extensions_to_read(read: Collection[str]) -> frozenset[str]:
+    """Return the EXTENSIONS, and those of the formats that the setting `read` adds."""
+    return EXTENSIONS.union(*(MASTER_EXTENSIONS[format.removeprefix("+")] for format in read))
+
+
+def is_picture_name(name: str, extensions: Collection[str] = EXTENSIONS) -> bool:
+    """Whether a file of this name counts as a picture: whether it has one of the `extensions`, in any case."""
+    return os.path.splitext(name)[1].lower() in extensions

@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ NOT_PIXELS = (
     "exclude",
     "output",
     "keep_extension",
+    "read",
     "max_pixels",
     "max_seconds",
     "max_memory",
@@ -134,10 +135,10 @@ def shows_background(facts: Facts, size: Size, format: str) -> bool:
     return fit.canvas != fit.scaled
 
 
-def read_facts(source: str, max_pixels: int) -> Facts | None:
-    """Return the facts in the header of the picture `source`; None if it cannot be read."""
+def read_facts(source: str, max_pixels: int, read: Collection[str] = ()) -> Facts | None:
+    """Return the facts in the header of the picture `source`; None if it cannot be read. `read` is that setting."""
     try:
-        with open_file(source) as file, open_picture(file, max_pixels) as picture:
+        with open_file(source) as file, open_picture(file, max_pixels, read) as picture:
             # Pillow gives the size of a TIFF as it is when upright.
             orientation = 1 if picture.format == "TIFF" else read_orientation(picture, [])
             return Facts(oriented_size(picture.size, orientation), picture.has_transparency_data)

@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, ClassVar
 
 from thumbmill.catalog.digests import content_digest
@@ -59,8 +59,12 @@ class Store(ABC):
         """Return the location in its one canonical form, whatever the settings call it."""
 
     @abstractmethod
-    def list_pictures(self, excluded: Iterable[str], exclusion: Exclusion) -> Iterator[Picture]:
-        """Yield every picture, in no particular order, except below the `excluded` locations, and by the `exclusion`.
+    def list_pictures(
+        self, excluded: Iterable[str], exclusion: Exclusion, extensions: Collection[str]
+    ) -> Iterator[Picture]:
+        """Yield every picture, by its extension, in no particular order.
+
+        Except those below the `excluded` locations, and what the `exclusion` matches.
 
         Hidden files and folders are left out. Raises CatalogError if the location itself cannot be listed.
         """
@@ -109,7 +113,9 @@ class LocalFolder(Store):
     def identity(self) -> str:
         return os.path.realpath(self.location)
 
-    def list_pictures(self, excluded: Iterable[str], exclusion: Exclusion) -> Iterator[Picture]:
+    def list_pictures(
+        self, excluded: Iterable[str], exclusion: Exclusion, extensions: Collection[str]
+    ) -> Iterator[Picture]:
         """Yield every picture below the folder; links are followed, wherever they lead.
 
         A folder reached once more through a link inside itself is left out, which would never end.
@@ -135,7 +141,7 @@ class LocalFolder(Store):
                 if entry.name.startswith("."):
                     continue
                 name = os.path.join(folder, entry.name)
-                is_picture = is_picture_name(entry.name)
+                is_picture = is_picture_name(entry.name, extensions)
                 try:
                     is_folder = entry.is_dir()
                     if (not is_folder and not is_picture) or exclusion.matches(name, is_folder):
@@ -206,13 +212,15 @@ class S3Prefix(Store):
     def identity(self) -> str:
         return self.location
 
-    def list_pictures(self, excluded: Iterable[str], exclusion: Exclusion) -> Iterator[Picture]:
+    def list_pictures(
+        self, excluded: Iterable[str], exclusion: Exclusion, extensions: Collection[str]
+    ) -> Iterator[Picture]:
         inside = f"{self.location}/"
         hidden = tuple(f"{folder}/".removeprefix(inside) for folder in excluded if folder.startswith(inside))
         try:
             for name, stamp, tag in list_objects(self.location):
                 is_hidden = name.startswith((".", *hidden)) or "/." in name
-                if is_picture_name(name) and not is_hidden and not exclusion.covers(name):
+                if is_picture_name(name, extensions) and not is_hidden and not exclusion.covers(name):
                     yield Picture(name, stamp.bytes, True, stamp.time, tag)
         except StoreError as error:
             raise CatalogError(str(error)) from error

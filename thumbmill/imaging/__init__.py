@@ -1,7 +1,8 @@
 """One picture: read, decode, crop, resize, encode.
 
-Needs the standard library and Pillow only. The recipe's digest (thumbmill/catalog/recipe.py) covers every file of this
-folder and nothing else: whatever decides a pixel belongs here, and whatever does not belongs elsewhere.
+Needs the standard library and Pillow only; what an extra brings is imported for a picture that needs it. The recipe's
+digest (thumbmill/catalog/recipe.py) covers every file of this folder and nothing else: whatever decides a pixel belongs
+here, and whatever does not belongs elsewhere.
 
     thumbnails.py    make_thumbnails(), the whole way of one picture
     reader.py        open a source safely, and notice when it changes
@@ -11,6 +12,13 @@ folder and nothing else: whatever decides a pixel belongs here, and whatever doe
     av1.py           colours that AV1 data state themselves
     apng.py          animated PNG: frames
     trailer.py       the end of a file, and what follows it
+    tiff.py          the TIFFs that Pillow misreads
+    uncommon.py      what Pillow does not open
+    signatures.py    what other files are, by their first bytes
+    bitfields.py     unusual BMP files
+    archive.py       the TIFFs and JPEGs of archives, by the libraries of an extra
+    samples.py       their numbers
+    masters.py       JPEG 2000, Photoshop documents and JPEG XL, if the settings say so
     orientation.py   EXIF orientation
     geometry.py      how a size fits a picture
     png.py           PNG: broken chunks, and the transparent colour of every depth

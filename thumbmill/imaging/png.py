@@ -144,8 +144,8 @@ def scale_key(picture: Image.Image) -> None:
 
 def raw_mode(picture: Image.Image) -> str:
     """Return how a freshly opened picture is stored, as Pillow's decoders call it; "" if it has no pixels."""
-    tiles = getattr(picture, "tile", [])
-    return tiles[0].args if tiles and isinstance(tiles[0].args, str) else ""
+    *_, arguments = (getattr(picture, "tile", None) or [("",)])[0]
+    return arguments if isinstance(arguments, str) else ""
 
 
 def with_exact_key(picture: Image.Image) -> Image.Image:

@@ -5,7 +5,7 @@ import io
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import BinaryIO
 
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
@@ -83,11 +83,15 @@ def file_state(status: os.stat_result) -> FileState:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def open_picture(file: BinaryIO, max_pixels: int, notes: list[str] | None = None) -> Image.Image:
+def open_picture(
+    file: BinaryIO, max_pixels: int, read: Collection[str] = (), notes: list[str] | None = None
+) -> Image.Image:
     """Open the picture in `file`, reading its header only; append what had to be ignored of it to `notes`.
 
-    Raises PictureError if it has more than `max_pixels` pixels, whatever Pillow raises if it is in none of the
-    READABLE_FORMATS.
+    `read` is the setting of that name: formats that are read besides the READABLE_FORMATS ("+psd").
+
+    Raises PictureError if it has more than `max_pixels` pixels or is none that can be read, or whatever Pillow raises
+    at a malformed one.
     """
     # Pillow's own limit on pixels is a global, and warns where it should refuse; the check below replaces it. Its
     # limit on a PNG's compressed chunks (1 MB, against zip bombs) is less than some printers' profiles.
@@ -102,10 +106,12 @@ def open_picture(file: BinaryIO, max_pixels: int, notes: list[str] | None = None
     else:
         try:
             picture = Image.open(webp_with_alpha(file, start), formats=READABLE_FORMATS)
-        except UnidentifiedImageError:
-            if not start.startswith(png.SIGNATURE):
-                raise
-            picture, file = open_broken_png(file, [] if notes is None else notes)
+        except OSError as error:
+            picture, file = open_otherwise(file, start, error, read, [] if notes is None else notes)
+        if picture.format in ("TIFF", "BMP"):
+            from thumbmill.imaging.uncommon import corrected
+
+            picture = corrected(picture, file)
     width, height = picture.size
     if width * height > max_pixels:
         picture.close()
@@ -129,6 +135,21 @@ def open_avif(file: BinaryIO) -> Image.Image:
         return AvifImagePlugin.AvifImageFile(file)
     except SyntaxError as error:
         raise PictureError(failures.damaged(f"not a whole AVIF picture ({error})")) from None
+
+
+def open_otherwise(
+    file: BinaryIO, start: bytes, error: OSError, read: Collection[str], notes: list[str]
+) -> tuple[Image.Image, BinaryIO]:
+    """Open a picture that Pillow refuses with `error`; return what it was opened from, too. `start` is how it begins.
+
+    Raises PictureError, and whatever a decoder raises.
+    """
+    from thumbmill.imaging.uncommon import open_uncommon  # which most runs never need
+
+    if start.startswith(png.SIGNATURE) and isinstance(error, UnidentifiedImageError):
+        with contextlib.suppress(UnidentifiedImageError):
+            return open_broken_png(file, notes)
+    return open_uncommon(file, error, read), file
 
 
 def open_broken_png(file: BinaryIO, notes: list[str]) -> tuple[Image.Image, BinaryIO]:
@@ -197,7 +218,7 @@ def webp_size(start: bytes) -> tuple[int, int] | None:
     return None
 
 
-def header_size(file: BinaryIO, max_pixels: int) -> tuple[int, int]:
+def header_size(file: BinaryIO, max_pixels: int, read: Collection[str] = ()) -> tuple[int, int]:
     """Return (width, height) of the picture in `file`, without the decoder where that needs much memory.
 
     Raises whatever Pillow raises at a header that it cannot read.
@@ -205,7 +226,7 @@ def header_size(file: BinaryIO, max_pixels: int) -> tuple[int, int]:
     file.seek(0)
     size = webp_size(file.read(30))
     if size is None:
-        with open_picture(file, max_pixels) as picture:
+        with open_picture(file, max_pixels, read) as picture:
             size = picture.size
     return size
 
@@ -214,8 +235,8 @@ def describe_error(error: Exception) -> Failure:
     """Return why a picture could not be read, from whatever a decoder or the system raised."""
     if isinstance(error, PictureError):
         return error.failure
-    if isinstance(error, UnidentifiedImageError):
-        return failures.unsupported(READABLE_FORMATS)
+    if isinstance(error, UnidentifiedImageError):  # whose text holds a file object
+        return failures.damaged("its header cannot be read")
     if isinstance(error, OSError) and error.strerror:
         return failures.unreadable(error)
     return failures.damaged(str(error) or type(error).__name__)

@@ -1,7 +1,7 @@
 """The whole way of one picture: open, decode once, render every size, encode every format, write."""
 
 import resource
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import BinaryIO, NamedTuple
 
 from PIL import Image, ImageFile
@@ -21,6 +21,7 @@ from thumbmill.imaging.reader import (
     open_picture,
 )
 from thumbmill.imaging.render import render
+from thumbmill.imaging.signatures import JPEG_KINDS, read_jpeg
 from thumbmill.imaging.trailer import check_trailer
 
 # Bytes of memory that a decoder may need for each pixel: libwebp's, the most of all (python -m trials.hostile).
@@ -53,13 +54,15 @@ def make_thumbnails(
     linear: bool = False,
     animated: bool = False,
     damaged: str = "refuse",
+    read: Collection[str] = (),
 ) -> list[str]:
     """Decode `source` once and write all its `thumbnails`, or none of them.
 
     `quality` maps a format to its encoder's 1 to 100; `background` is the `#rrggbb` that shows through where a format
     has no transparency and around a picture that is padded; `max_pixels` is the largest width x height accepted, of
     all frames together where an animation stays one (`animated`); `linear` averages light instead of numbers;
-    `damaged` is "refuse", or "make" to make what can be decoded of a damaged picture.
+    `damaged` is "refuse", or "make" to make what can be decoded of a damaged picture; `read` names formats that are
+    read besides the usual ones: "+jpeg2000", "+psd", "+jpegxl".
     Return notes for the user, one line each: what is wrong with the picture and did not keep it from being made.
 
     Raises PictureError if the picture cannot be read or its file changes meanwhile, or a thumbnail cannot be written;
@@ -71,7 +74,7 @@ def make_thumbnails(
     animated = animated and any(FORMATS[thumbnail.format].animates for thumbnail in thumbnails)
 
     def attempt() -> Rendered:
-        return render_file(file, sizes, background, max_pixels, notes, linear=linear, animated=animated)
+        return render_file(file, sizes, background, max_pixels, notes, linear=linear, animated=animated, read=read)
 
     try:
         with open_file(source) as file, fail_if_modified(source, file):
@@ -81,7 +84,9 @@ def make_thumbnails(
                 raise
             except Exception as error:  # a decoder raises anything at a malformed file: struct.error, SyntaxError...
                 failure = describe_error(error)
-                if failure.kind == Kind.DAMAGED and may_lack_memory(file, max_pixels):
+                if failure.kind == Kind.DAMAGED:
+                    failure = unusual_jpeg(file) or failure
+                if failure.kind == Kind.DAMAGED and may_lack_memory(file, max_pixels, read):
                     raise MemoryLimitError(failures.out_of_memory(f"decode it, or {failure.text}")) from error
                 if damaged != "make" or failure.kind != Kind.DAMAGED:
                     raise PictureError(failure) from error
@@ -104,9 +109,10 @@ def render_file(
     *,
     linear: bool,
     animated: bool,
+    read: Collection[str],
 ) -> Rendered:
     """Decode the picture in `file` and render it in all `sizes` (see make_thumbnails)."""
-    with open_picture(file, max_pixels, notes) as picture:
+    with open_picture(file, max_pixels, read, notes) as picture:
         animation = read_animation(picture, file) if animated else None
         count = animation.length if animation else 1
         if picture.width * picture.height * count > max_pixels:
@@ -122,7 +128,7 @@ def render_file(
                 notes,
                 linear=linear,
                 regions=regions,
-                reopen=lambda: open_picture(file, max_pixels),
+                reopen=lambda: open_picture(file, max_pixels, read),
             )
             for thumbnail, image in zip(frames, images, strict=True):
                 thumbnail.append(image)
@@ -150,7 +156,13 @@ def attempt_despite_damage(failure: failures.Failure, attempt: Callable[[], Rend
         ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
-def may_lack_memory(file: BinaryIO, max_pixels: int) -> bool:
+def unusual_jpeg(file: BinaryIO) -> failures.Failure | None:
+    """Return the true reason if a picture could not be decoded because it is a JPEG of a kind that nothing decodes."""
+    frame = read_jpeg(file)
+    return failures.undecodable(str(frame)) if frame and frame.marker in JPEG_KINDS else None
+
+
+def may_lack_memory(file: BinaryIO, max_pixels: int, read: Collection[str]) -> bool:
     """Whether a picture that could not be decoded is so large that this process's memory limit may be the reason.
 
     libjpeg, libwebp, libavif and libheif, refused memory, report what they report of damaged files.
@@ -161,7 +173,7 @@ def may_lack_memory(file: BinaryIO, max_pixels: int) -> bool:
     try:
         with open("/proc/self/statm") as status:
             used = int(status.read().split()[5]) * resource.getpagesize()  # proc(5): data and stack, in pages
-        width, height = header_size(file, max_pixels)
+        width, height = header_size(file, max_pixels, read)
         return width * height * DECODER_BYTES_PER_PIXEL > limit - used
     except Exception:  # a decoder raises anything; or this is no Linux
         return False

@@ -138,7 +138,8 @@ class Inventory:
         source = self.catalog.source_path(wildcard)
 
         def read() -> tuple[int, int, str]:
-            facts = read_facts(source, self.catalog.settings["max_pixels"])
+            settings = self.catalog.settings
+            facts = read_facts(source, settings["max_pixels"], settings["read"])
             return (*facts.size, "") if facts else (0, 0, "")
 
         # Another picture of the same size and date has another mark; an object always has another date.

@@ -19,6 +19,8 @@ ABSENT_SIZE = (None, "null")  # the second is how --config passes it on
 # Settings that had another name in version 0.1.
 RENAMED = {"leave_out": "skip_unchanged", "remove_more_than_a_fifth": "allow_mass_removal"}
 
+LISTS = {"exclude", "format", "read"}  # settings that may name a single value
+
 COLOUR = "must be a colour: '#ffffff', or a name such as white"
 FOCUS = (
     "must be center, an edge (top, bottom, left, right), a corner (top-left ...) "
@@ -48,10 +50,9 @@ def read_settings(config: Mapping[str, Any], validator: Any) -> dict[str, Any]:
     else:
         groups = [settings]
     for group in groups:
-        if isinstance(group.get("format"), str):
-            group["format"] = [group["format"]]
-    if isinstance(settings.get("exclude"), str):
-        settings["exclude"] = [settings["exclude"]]
+        for key in LISTS & group.keys():
+            if isinstance(group[key], str):
+                group[key] = [group[key]]
     settings = complete(settings, validator.schema)
     errors = sorted(validator.iter_errors(settings), key=lambda error: [str(key) for key in error.absolute_path])
     if errors:

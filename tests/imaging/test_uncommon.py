@@ -1,0 +1,220 @@
+"""Pictures that Pillow misreads or does not open, and that need no extra: TIFF, BMP with bit fields, JPEG with DNL."""
+
+import struct
+import sys
+import zlib
+
+import pytest
+
+from tests.imaging.maker import assert_colour, assert_plain
+from tests.support.pictures import BLACK, BLUE, GREEN, RED, WHITE, YELLOW, box_size, corners, plain, saved, tiff
+from thumbmill.errors import PictureError
+from thumbmill.failures import Kind
+from thumbmill.imaging.thumbnails import Thumbnail, make_thumbnails
+
+FULL = box_size(16, 16)
+CORNERS = {(16, 12): RED, (48, 12): GREEN, (16, 36): BLUE, (48, 36): YELLOW}
+
+
+# TIFF
+
+
+def without_tag(content: bytes, tag: int) -> bytes:
+    """Return a TIFF of tiff() without one of its tags."""
+    (count,) = struct.unpack_from("<H", content, 8)
+    entries = [content[10 + 12 * place : 22 + 12 * place] for place in range(count)]
+    kept = b"".join(entry for entry in entries if entry[:2] != struct.pack("<H", tag))
+    return content[:8] + struct.pack("<H", count - 1) + kept + bytes(4 + 12) + content[14 + 12 * count :]
+
+
+@pytest.mark.parametrize("damaged", ["refuse", "make"])
+def test_subsampled_ycbcr_without_compression_is_not_green(make, damaged):
+    """TIFF 6.0, section 21: four luminances and two chrominances for each 2 x 2 pixels, unless the file says else."""
+    red = bytes([76, 76, 76, 76, 85, 255]) * 64
+    assert_plain(make(tiff(16, 16, red, {262: 6, 277: 3}), FULL, damaged=damaged), (254, 0, 0), 1)
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("format", "tags", "value", "expected"),
+    [
+        ("h", {258: 16, 339: 2}, 20_000, 78),
+        ("h", {258: 16, 339: 2}, 200, 200),
+        ("i", {258: 32, 339: 2}, 40_000, 156),
+        ("f", {258: 32, 339: 3}, 0.5, 128),
+    ],
+)
+def test_deep_numbers_in_both_byte_orders_packed_or_not(make, order, packed, format, tags, value, expected):
+    """Pillow takes packed big-endian numbers apart in the wrong order."""
+    pixels = struct.pack(f"{order}{format}", value) * 256
+    content = tiff(16, 16, zlib.compress(pixels) if packed else pixels, tags | ({259: 8} if packed else {}), order)
+    assert_plain(make(content, FULL), (expected,) * 3, 1)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_unsigned_numbers_of_32_bits_are_not_negative(make, packed):
+    """0xC8C8C8C8 is the grey 200, where Pillow has a number below 0."""
+    pixels = struct.pack("<I", 0xC8C8C8C8) * 256
+    content = tiff(16, 16, zlib.compress(pixels) if packed else pixels, {258: 32} | ({259: 8} if packed else {}))
+    assert_plain(make(content, FULL), (200,) * 3)
+
+
+@pytest.mark.parametrize(("value", "expected"), [(100, 100), (0, 0), (-5, 0), (-128, 0)])
+def test_signed_numbers_of_8_bits_are_black_below_0(make, value, expected):
+    content = tiff(16, 16, struct.pack("b", value) * 256, {339: 2})
+    assert_plain(make(content, FULL), (expected,) * 3)
+
+
+@pytest.mark.parametrize(("bits", "byte"), [(1, 0xFF), (4, 0xFF), (8, 0xFF)])
+def test_grey_without_a_photometric_interpretation_has_a_black_0(make, bits, byte):
+    """As libtiff supposes, except in faxes."""
+    content = without_tag(tiff(16, 16, bytes([byte]) * (256 * bits // 8), {258: bits}), 262)
+    assert_plain(make(content, FULL), WHITE)
+
+
+def test_floating_point_in_which_0_is_white(make):
+    pixels = struct.pack("<16f", *[0] * 8, *[1] * 8) * 16
+    thumbnail = make(tiff(16, 16, pixels, {258: 32, 339: 3, 262: 0}), FULL)
+    assert_plain(thumbnail.crop((0, 0, 6, 16)), WHITE)
+    assert_plain(thumbnail.crop((10, 0, 16, 16)), BLACK)
+
+
+# BMP
+
+
+def bmp(masks: tuple[int, ...], pixels: list[int], bits: int, header: int = 40, upright: bool = False) -> bytes:
+    """Return a BMP of 16 x 16 pixels with these bit masks, whose left half has one number and the right the other."""
+    compression = 3 if header > 40 or len(masks) == 3 else 6
+    start = struct.pack("<IiiHHIIiiII", header, 16, -16 if upright else 16, 1, bits, compression, 0, 0, 0, 0, 0)
+    start = (start + struct.pack(f"<{len(masks)}I", *masks)).ljust(header, b"\0")
+    letter = "H" if bits == 16 else "I"
+    row = struct.pack(f"<16{letter}", *[pixels[0]] * 8, *[pixels[1]] * 8)
+    return b"BM" + struct.pack("<III", 0, 0, 14 + len(start)) + start + row * 16
+
+
+@pytest.mark.parametrize(
+    ("masks", "pixels", "bits", "left", "right"),
+    [
+        ((0xF00, 0xF0, 0xF), [0xF80, 0x00F], 16, (255, 136, 0), BLUE),
+        ((0xF00, 0xF0, 0xF, 0xF000), [0xFF80, 0x800F], 16, (255, 136, 0, 255), (*BLUE, 136)),
+        ((0x7C00, 0x3E0, 0x1F, 0x8000), [0xFC00, 0x001F], 16, (*RED, 255), (*BLUE, 0)),
+        ((0x3FF00000, 0xFFC00, 0x3FF), [1023 << 20 | 512 << 10, 1023], 32, (255, 128, 0), BLUE),
+        ((0x3FF, 0xFFC00, 0x3FF00000), [1023 | 512 << 10, 1023 << 20], 32, (255, 128, 0), BLUE),
+        ((0xFFE00000, 0x1FFC00, 0x3FF), [0xFFE00000, 0x3FF], 32, RED, BLUE),
+        ((0xE0, 0x1C, 0x3), [0xE0, 0x3], 16, RED, BLUE),
+        ((0xFFFF0000, 0xFF00, 0xFF), [0xFFFF0000, 0xFF], 32, RED, BLUE),
+    ],
+    ids=["4-4-4", "4-4-4-4", "1-5-5-5", "10-10-10", "10-10-10 reversed", "11-11-10", "3-3-2", "16-8-8"],
+)
+def test_bit_fields_of_any_width(make, masks, pixels, bits, left, right):
+    """In a header of either length."""
+    for header in (40, 56, 124):
+        thumbnail = make(bmp(masks, pixels, bits, header), FULL)
+        assert_colour(thumbnail.getpixel((2, 8)), left)
+        found = thumbnail.getpixel((13, 8))
+        assert_colour(found if len(right) == 3 or right[3] else (*BLUE, found[3]), right)
+
+
+def test_an_opacity_that_is_0_everywhere_is_no_opacity(make):
+    """As browsers have it: a picture that cannot be seen is none that anybody wants."""
+    assert_plain(make(bmp((0x7C00, 0x3E0, 0x1F, 0x8000), [0x7C00, 0x7C00], 16, 124), FULL), RED)
+
+
+def test_bit_fields_from_top_to_bottom_or_upside_down(make):
+    """A negative height means that the first row is the top one."""
+    masks = (0xF00, 0xF0, 0xF)
+    content = bmp(masks, [0xF00, 0xF00], 16)
+    half = content[: -16 * 16] + struct.pack("<128H", *[0x00F] * 128)
+    assert_colour(make(half, FULL).getpixel((8, 2)), BLUE)
+    upright = bmp(masks, [0xF00, 0xF00], 16, upright=True)
+    half = upright[: -16 * 16] + struct.pack("<128H", *[0x00F] * 128)
+    assert_colour(make(half, FULL).getpixel((8, 2)), RED)
+
+
+def test_truncated_bit_fields_are_damaged(make):
+    content = bmp((0xF00, 0xF0, 0xF), [0xF00, 0xF00], 16)[:-100]
+    assert make.refusal(content).startswith("damaged: image file is truncated")
+    assert make(content, FULL, damaged="make").size == (16, 16)
+
+
+@pytest.mark.parametrize(
+    ("bits", "compression", "words"),
+    [(64, 0, "a BMP with 64 bits per pixel"), (24, 4, "compressed as JPEG"), (24, 5, "compressed as PNG")],
+)
+def test_other_kinds_of_bmp_are_not_called_damaged(make, bits, compression, words):
+    start = struct.pack("<IiiHHIIiiII", 40, 16, 16, 1, bits, compression, 0, 0, 0, 0, 0)
+    reason = make.refusal(b"BM" + struct.pack("<III", 0, 0, 54) + start + bytes(2048))
+    assert words in reason and "cannot be read" in reason
+
+
+# JPEG
+
+
+def with_dnl(content: bytes) -> bytes:
+    """Return a JPEG with its height in a DNL segment at its end."""
+    at = content.index(b"\xff\xc0") + 5
+    return content[:at] + b"\0\0" + content[at + 2 : -2] + b"\xff\xdc\0\4" + content[at : at + 2] + b"\xff\xd9"
+
+
+def test_height_behind_the_pixels_is_used(make):
+    """ITU-T T.81, B.2.5: a frame of height 0 has a DNL segment behind its first scan."""
+    content = saved(corners(), "JPEG", quality=95)
+    thumbnail = make(with_dnl(content), box_size(64, 48))
+    assert thumbnail.size == (64, 48)
+    for at, colour in CORNERS.items():
+        assert_colour(thumbnail.getpixel(at), colour, 2)
+    assert make.notes(with_dnl(content)) == []
+    at = content.index(b"\xff\xc0") + 5
+    for file in make.out.iterdir():
+        file.unlink()
+    assert "without a height" in make.refusal(content[:at] + b"\0\0" + content[at + 2 :])
+
+
+# Without the extra
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (tiff(16, 16, bytes(256 * 9 // 2), {258: 12, 262: 2, 277: 3}), "a TIFF of 12-bit RGB"),
+        (tiff(16, 16, bytes(256 * 12), {258: 32, 262: 2, 277: 3, 339: 3}), "a TIFF of 32-bit floating-point RGB"),
+        (tiff(16, 16, bytes(256 * 5), {262: 5, 277: 5, 338: 1}), "a TIFF of 8-bit CMYK with transparency"),
+        (tiff(16, 16, bytes(256 * 2), {258: 12}, ">"), "a TIFF of 12-bit grey"),
+        (
+            tiff(16, 16, saved(plain(RED), "WEBP", lossless=True), {259: 50_001, 262: 2, 277: 3}),
+            "a TIFF of 8-bit RGB, compressed as WebP",
+        ),
+    ],
+    ids=["12-bit", "float", "cmyk-alpha", "big-endian", "webp"],
+)
+@pytest.mark.parametrize("damaged", ["refuse", "make"])
+def test_without_its_library_a_tiff_says_what_it_is_and_what_to_install(make, monkeypatch, content, what, damaged):
+    for library in ("tifffile", "imagecodecs"):
+        monkeypatch.setitem(sys.modules, library, None)
+        reason = make.refusal(content, damaged=damaged)
+        assert reason.startswith(f"{what}, which needs libraries that are not installed") and "'.[archive]'" in reason
+        monkeypatch.undo()
+
+
+def test_without_its_library_a_jpeg_of_12_bits_says_what_it_is_and_what_to_install(make, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    content = saved(plain(RED), "JPEG")
+    at = content.index(b"\xff\xc0") + 4
+    reason = make.refusal(content[:at] + b"\x0c" + content[at + 1 :])
+    assert reason.startswith("a JPEG with 12 bits per sample, which needs libraries that are not installed")
+
+
+@pytest.mark.parametrize("tags", [{262: 32_803}, {259: 34_661}, {259: 65_000}, {262: 34_892, 277: 3}])
+def test_what_no_library_reads_does_not_ask_for_one(make, tags):
+    """Raw pictures, and compressions that nothing knows."""
+    reason = make.refusal(tiff(16, 16, bytes(1024), {258: 16} | tags))
+    assert reason.startswith("a TIFF of 16-bit") and "a kind that cannot be read" in reason
+
+
+def test_the_kind_is_library_missing(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    (tmp_path / "a.tif").write_bytes(tiff(16, 16, bytes(256 * 9 // 2), {258: 12, 262: 2, 277: 3}))
+    with pytest.raises(PictureError) as caught:
+        make_thumbnails(str(tmp_path / "a.tif"), [Thumbnail(str(tmp_path / "a.png"), FULL, "png")], quality={})
+    assert caught.value.failure.kind == Kind.LIBRARY_MISSING
