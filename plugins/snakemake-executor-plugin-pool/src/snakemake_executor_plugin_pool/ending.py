@@ -7,12 +7,24 @@ all memory that the process shares with its server: 60 ms with pandas and matplo
 import atexit
 import ctypes
 import gc
+import io
 import sys
 import threading
+from types import GeneratorType
+from typing import Any
 
 from .interpreter import KnownModules
 
 STREAMS = ("stdin", "stdout", "stderr")
+STREAM_TYPES = (
+    io.TextIOWrapper,
+    io.BufferedReader,
+    io.BufferedWriter,
+    io.BufferedRandom,
+    io.FileIO,
+    io.BytesIO,
+    io.StringIO,
+)
 
 
 def end_process(status: int, known: KnownModules) -> None:
@@ -56,5 +68,21 @@ def has_finalizers() -> bool:
 
     What was there before the script is not looked at: the server has frozen it.
     """
-    types = set(map(type, gc.get_objects()))
-    return any(hasattr(each, "__del__") for each in types)
+    acts: dict[type, bool] = {}
+    for each in gc.get_objects():
+        kind = type(each)
+        if kind not in acts:
+            acts[kind] = hasattr(kind, "__del__")
+        if acts[kind] and not is_finished(each, kind):
+            return True
+    return False
+
+
+def is_finished(each: Any, kind: type) -> bool:
+    """Return whether an object that could act at its end has nothing left to do: a closed file, a generator that ended.
+
+    Only of Python's own types: another's `closed` may mean anything.
+    """
+    if kind in STREAM_TYPES:
+        return bool(each.closed)
+    return kind is GeneratorType and each.gi_frame is None
