@@ -34,7 +34,7 @@ def closed_file():
 LEFT = {
     "nothing": (list, False),
     "a closed file": (closed_file, False),
-    "an open file": (lambda: tempfile.TemporaryFile("w"), True),
+    "an open file": (lambda: tempfile.TemporaryFile("w"), True),  # noqa: SIM115
     "a generator that has ended": (ended, False),
     "a generator that waits": (lambda: next(generator := suspended()) and generator, True),
     "an object with __del__": (Finalized, True),
