@@ -1,6 +1,9 @@
 """What is imported ahead: learned from the jobs of a rule, kept from run to run, and never what a fork would break."""
 
+import ctypes
 import json
+import sys
+import threading
 
 import pytest
 
@@ -182,3 +185,24 @@ def test_a_damaged_file_is_as_good_as_none(tmp_path, content):
 def test_sources_in_which_the_order_of_imports_matters(tmp_path, source, matters):
     (tmp_path / "script.py").write_text(source)
     assert LearnedModules(str(tmp_path / "none")).order_matters(str(tmp_path / "script.py")) == matters
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there are no names of threads elsewhere")
+@pytest.mark.parametrize(("name", "lost"), [(b"worker", True), (b"jemalloc_bg_thd", False)])
+def test_threads_that_their_library_starts_again_do_not_count(name, lost):
+    """jemalloc's, which pandas brings with pyarrow: its scripts would gain nothing otherwise."""
+    named, done = threading.Event(), threading.Event()
+
+    def wait():
+        ctypes.CDLL(None).prctl(15, name)  # PR_SET_NAME
+        named.set()
+        done.wait()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    named.wait()
+    try:
+        assert preload.is_lost_by_fork(str(thread.native_id)) == lost
+    finally:
+        done.set()
+        thread.join()

@@ -152,37 +152,36 @@ def exit_reason(exit: SystemExit) -> str | None:
 def imported_modules(names: list[str], default_path: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
     """Return which of the modules with these `names` any script would find, and names and files of all others.
 
-    The others are the workflow's own, of which another script may have one of the same name.
+    The others are the workflow's own, of which another script may have one of the same name. Modules without a file that
+    are not built in, as extensions make them, are neither.
     """
     names = [name for name in names if name not in ("__main__", "__mp_main__")]
-    roots = {os.path.realpath(entry) for entry in default_path} if names else set()
-    tops: dict[str, bool] = {}
+    roots = {os.path.realpath(entry) + os.sep for entry in default_path} if names else set()
+    folders: dict[str, bool] = {}
     shared, own = [], []
     for name in names:
-        module = sys.modules.get(name)
-        top = name.partition(".")[0]
-        if top not in tops:
-            tops[top] = is_installed(sys.modules.get(top), roots)
-        if not tops[top]:
-            own.append((name, str(getattr(module, "__file__", None) or "")))
-        elif getattr(module, "__spec__", None) is not None:
+        spec = getattr(sys.modules.get(name), "__spec__", None)
+        file = file_of(sys.modules.get(name))
+        if file:
+            folder = os.path.dirname(file)
+            if folder not in folders:
+                folders[folder] = (os.path.realpath(folder) + os.sep).startswith(tuple(roots))
+            if not folders[folder]:
+                own.append((name, file))
+            elif spec is not None:
+                shared.append(name)
+        elif getattr(spec, "origin", None) in ("built-in", "frozen"):
             shared.append(name)
     return shared, own
 
 
-def is_installed(module: Any, roots: set[str]) -> bool:
-    """Return whether a top-level module comes from the interpreter's own search path."""
+def file_of(module: Any) -> str:
+    """Return the file of a module, that of its first folder if it is a namespace package, or "" if it has none."""
     try:
-        spec = module.__spec__
-        if spec.origin in ("built-in", "frozen"):
-            return True
-        origin = spec.origin or os.path.join(next(iter(spec.submodule_search_locations)), "__init__.py")
-        root = os.path.dirname(origin)
-        if spec.submodule_search_locations is not None:
-            root = os.path.dirname(root)
-        return os.path.realpath(root) in roots
-    except Exception:  # whatever a script has put in the place of a module
-        return False
+        file = module.__file__ or os.path.join(next(iter(module.__path__)), "__init__.py")
+        return file if isinstance(file, str) else ""
+    except Exception:  # it has neither, or it is whatever a script has put in the place of a module
+        return ""
 
 
 def write_report(memory: mmap.mmap, report: Report) -> None:

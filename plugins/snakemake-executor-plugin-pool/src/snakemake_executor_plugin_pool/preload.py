@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 
 STATE_FILE = ".snakemake/pool/modules.json"
-VERSION = 1
+VERSION = 2
 
 # A source with one of these may change what a module does when it is imported: variables that it reads, other modules
 # that it finds, or a back end of matplotlib that needs a display (which fails at once if pyplot has been imported).
@@ -21,6 +21,10 @@ IMPORT_ORDER_MATTERS = re.compile(
     rb"|\buse\(\s*[\"'](?!agg|cairo|pdf|pgf|ps|svg|template)",
     re.IGNORECASE,
 )
+
+# Threads, by name, whose libraries prepare for a fork and start them again after it. jemalloc comes with pyarrow, which
+# pandas imports if it is installed (background_thread_postfork_child in jemalloc's src/background_thread.c).
+RESTARTED_THREADS = {"jemalloc_bg_thd"}
 
 
 @dataclass
@@ -168,10 +172,19 @@ def flush() -> None:
             stream.flush()
 
 
+def is_lost_by_fork(thread: str) -> bool:
+    """Return whether a process that is forked would miss a thread of this one (by its id)."""
+    try:
+        with open(f"/proc/self/task/{thread}/comm") as file:
+            return file.read().strip() not in RESTARTED_THREADS
+    except FileNotFoundError:  # it has just ended
+        return False
+
+
 def open_resources() -> tuple[int, frozenset[int], int]:
     """Return the number of threads, the child processes, and the number of open files of this process."""
     try:
-        threads = len(os.listdir("/proc/self/task"))
+        threads = sum(map(is_lost_by_fork, os.listdir("/proc/self/task")))
         with open(f"/proc/self/task/{os.getpid()}/children") as file:
             children = frozenset(map(int, file.read().split()))
         return threads, children, len(os.listdir("/proc/self/fd"))
