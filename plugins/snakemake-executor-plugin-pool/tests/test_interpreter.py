@@ -45,8 +45,8 @@ def test_modules_of_libraries_are_shared_and_those_of_the_workflow_are_its_own(t
     (site / "like_six.py").write_text("__path__ = []\n__spec__.submodule_search_locations = []\n")
     monkeypatch.setattr(sys, "path", [str(site), str(workflow), *sys.path])
     import helper
-    import library.inner  # noqa: F401
-    import like_six  # noqa: F401
+    import library.inner
+    import like_six
 
     alias = types.ModuleType("alias")
     alias.__file__, alias.__spec__ = str(site / "library/alias.so"), library.__spec__

@@ -152,8 +152,8 @@ def exit_reason(exit: SystemExit) -> str | None:
 def imported_modules(names: list[str], default_path: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
     """Return which of the modules with these `names` any script would find, and names and files of all others.
 
-    The others are the workflow's own, of which another script may have one of the same name. Modules without a file that
-    are not built in, as extensions make them, are neither.
+    The others are the workflow's own, of which another script may have one of the same name. Modules without a file,
+    as extensions make them, are neither unless they are built in.
     """
     names = [name for name in names if name not in ("__main__", "__mp_main__")]
     roots = {os.path.realpath(entry) + os.sep for entry in default_path} if names else set()
