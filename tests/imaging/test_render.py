@@ -25,7 +25,6 @@ from tests.support.pictures import (
     striped,
 )
 from tests.support.shop import REPOSITORY
-from thumbmill.imaging.render import Pyramid
 
 
 def bands(width: int, height: int) -> Image.Image:
@@ -312,12 +311,3 @@ def test_jpeg_decoded_small_is_the_picture_decoded_whole(make, shape, side, orie
         thumbnail = thumbnail.transpose(undone)
     methods = (Image.Resampling.LANCZOS, Image.Resampling.BICUBIC)  # which differ if stripes are that fine
     assert min(difference(thumbnail, whole.resize(thumbnail.size, method)) for method in methods) < 2.5
-
-
-def test_halvings_are_made_once_for_all_sizes():
-    """Ten sizes take three halvings; a size that needs none is made from the picture itself."""
-    picture = Pyramid(striped(800, 600))
-    for width in (400, 300, 200, 150, 120, 100, 90, 80, 60, 50):
-        made = picture.resample((width, width * 3 // 4), (0, 0, 800, 600))
-        assert difference(made, striped(800, 600).resize(made.size, Image.Resampling.LANCZOS)) < 3
-    assert [image.size for image in picture.levels] == [(800, 600), (400, 300), (200, 150), (100, 75)]

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Collection, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,7 +52,7 @@ def ingredients(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return what decides a thumbnail's pixels.
 
     That is the settings that decide pixels, the content of the imaging wing (not its dates, so that a fresh checkout
-    redoes nothing) and the version of Pillow.
+    redoes nothing) and the versions of Pillow and of the fast resampler.
     """
     pixels = {key: value for key, value in settings.items() if key not in NOT_PIXELS}
     used = {kind.format for kind in renditions(settings)}
@@ -61,7 +62,10 @@ def ingredients(settings: Mapping[str, Any]) -> dict[str, Any]:
         for name, size in settings["sizes"].items()
     }
     pixels["quality"] = {format: value for format, value in settings["quality"].items() if format in used}
-    return {"settings": pixels, "imaging": imaging_digest(), "pillow": PIL.__version__}
+    libraries = {"pillow": PIL.__version__}
+    if settings["resampler"] == "fast":
+        libraries["resizer"] = version("cykooz-resizer")
+    return {"settings": pixels, "imaging": imaging_digest(), **libraries}
 
 
 @functools.cache

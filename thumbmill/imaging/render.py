@@ -1,13 +1,13 @@
 """Decode as little of a picture as its thumbnails need, then crop and resize it."""
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from PIL import Image, ImageChops, ImageColor, ImageFilter
+from PIL import Image, ImageColor, ImageFilter
 
-from thumbmill.imaging.color import PREMULTIPLIED, resample_light, to_plain_mode, to_srgb
+from thumbmill.imaging.color import PREMULTIPLIED, to_plain_mode, to_srgb
 from thumbmill.imaging.geometry import Box, Size, fit_all, intersection, jpeg_scale, position_window, union
+from thumbmill.imaging.linear import resample_light
 from thumbmill.imaging.orientation import (
     TRANSPOSITIONS,
     forget_xmp,
@@ -17,81 +17,15 @@ from thumbmill.imaging.orientation import (
     stored_box,
 )
 from thumbmill.imaging.png import with_exact_key
-
-# How many pixels halving by averaging must leave for each pixel of a thumbnail, along each side. It takes a fifth of
-# the time of precise resampling (python -m bench.quality scales).
-MIN_HALVING_OVERSAMPLING = 1.75
-
-# With this many left, cubic convolution is as good to the eye as Lanczos (structural similarity 0.997 against 0.998),
-# in two thirds of the time.
-BICUBIC_OVERSAMPLING = 2.75
-
-# Of a picture of 100,000,000 x 1 the one side cannot be halved and the other is far too long: the weights of its pixels
-# would take 32 bytes each. More than this many are averaged first.
-REDUCING_GAP = 64.0
+from thumbmill.imaging.resampling import resample
 
 SHARPEN_RADIUS = 0.6  # pixels: enough for the blur of reducing, and too narrow for a halo
-
-
-class Pyramid:
-    """A picture and its halves, quarters and so on: made by averaging 2 x 2 pixels, once for all sizes that use them.
-
-    `was_reduced` means that the decoder has left out detail already.
-    """
-
-    def __init__(self, image: Image.Image, was_reduced: bool = False):
-        self.levels = [image]
-        self.was_reduced = was_reduced
-
-    @property
-    def image(self) -> Image.Image:
-        """The picture at its full size."""
-        return self.levels[0]
-
-    def at(self, level: int) -> Image.Image:
-        """Return the picture, halved `level` times."""
-        while len(self.levels) <= level:
-            self.levels.append(self.levels[-1].reduce(2))
-        return self.levels[level]
-
-    def resample(self, size: tuple[int, int], box: Box) -> Image.Image:
-        """Return what `box` (in the picture's pixels) holds, at `size` (width, height).
-
-        Whole pictures by cubic convolution, like Pillow's own `Image.thumbnail`: its structural similarity to Lanczos
-        is 0.997, in two thirds of the time. What was reduced to little more than `size` has less to spare: by Lanczos.
-        """
-        if self.image.size == size and box == (0, 0, *size):
-            return self.image
-        available = min((box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1])
-        level = max(0, math.floor(math.log2(available / MIN_HALVING_OVERSAMPLING)))
-        left = available / 2**level
-        cubic = left >= BICUBIC_OVERSAMPLING or (level == 0 and not self.was_reduced)
-        method = Image.Resampling.BICUBIC if cubic else Image.Resampling.LANCZOS
-        image, part = self.at(level), scaled_box(box, 1 / 2**level, 1 / 2**level)
-        resampled = image.resize(size, method, part, REDUCING_GAP)
-        if image.mode not in PREMULTIPLIED:
-            return resampled
-        # Both methods overshoot at edges. The opacity of an opaque edge stops at 255, where its colours, multiplied by
-        # it, do not: it would shine. At half its values the opacity shows where; there the colours are taken from a
-        # method that does not overshoot.
-        *_, opacity = resampled.split()
-        halve = [value // 2 for value in range(256)]
-        unlimited = image.getchannel("a").point(halve).resize(size, method, part, REDUCING_GAP)
-        overshoot = ImageChops.subtract(unlimited, opacity.point(halve))
-        shining = overshoot.point([255 * (value > 2) for value in range(256)])
-        if not shining.getbbox():
-            return resampled
-        if left >= 2:
-            image, part = self.at(level + 1), scaled_box(part, 0.5, 0.5)
-        mended = image.resize(size, Image.Resampling.HAMMING, part, REDUCING_GAP).convert(image.mode.upper())
-        mended.putalpha(opacity)
-        return Image.composite(mended.convert(image.mode), resampled, shining)
 
 
 class Decoded(NamedTuple):
     """A picture in memory, as it is stored."""
 
-    pyramid: Pyramid
+    image: Image.Image
     profile: bytes | None
     orientation: int
     original: tuple[int, int]  # (width, height) of the whole picture, as it is stored
@@ -111,6 +45,7 @@ def render(
     notes: list[str],
     *,
     linear: bool = False,
+    resampler: str = "fast",
     regions: list[Box] | None = None,
     reopen: Callable[[], Image.Image] | None = None,
 ) -> tuple[list[Image.Image], list[Box]]:
@@ -133,7 +68,7 @@ def render(
         key = (region, fit, size.get("focus"), size.get("sharpen"))
         if key not in made:
             box = position_window(region, fit.window, size.get("focus", "center"))
-            image = crop_and_resize(decoded, box, fit.scaled, background, notes, linear=linear)
+            image = crop_and_resize(decoded, box, fit.scaled, background, notes, linear=linear, resampler=resampler)
             made[key] = pad(sharpen(image, size.get("sharpen", 0)), fit.canvas, background)
         images.append(made[key])
     return images, regions
@@ -167,7 +102,7 @@ def decode(
     image = to_plain_mode(picture)
     if linear:
         image, profile = to_srgb(image, profile, notes), None
-    return Decoded(Pyramid(image, was_reduced=divisor > 1), profile, orientation, original, scale, divisor)
+    return Decoded(image, profile, orientation, original, scale, divisor)
 
 
 def source_regions(decoded: Decoded, sizes: list[Size]) -> list[Box]:
@@ -184,7 +119,7 @@ def source_regions(decoded: Decoded, sizes: list[Size]) -> list[Box]:
         if size.get("trim"):
             tolerance = size.get("trim_tolerance", 10)
             if tolerance not in trimmed:
-                found = content_bbox(decoded.pyramid.image, tolerance)
+                found = content_bbox(decoded.image, tolerance)
                 stored = scaled_box(found, 1 / decoded.scale[0], 1 / decoded.scale[1])
                 stored = intersection(stored, (0, 0, *decoded.original))
                 trimmed[tolerance] = oriented_box(stored, decoded.original, decoded.orientation)
@@ -225,7 +160,14 @@ def channel_values(image: Image.Image, at: tuple[int, int]) -> tuple[int, ...]:
 
 
 def crop_and_resize(
-    decoded: Decoded, box: Box, final: tuple[int, int], background: str, notes: list[str], *, linear: bool = False
+    decoded: Decoded,
+    box: Box,
+    final: tuple[int, int],
+    background: str,
+    notes: list[str],
+    *,
+    linear: bool,
+    resampler: str,
 ) -> Image.Image:
     """Return what `box` holds of the upright picture, at `final` (width, height), in sRGB.
 
@@ -234,7 +176,7 @@ def crop_and_resize(
     visible = intersection(box, (0, 0, *decoded.upright))
     if visible[0] >= visible[2] or visible[1] >= visible[3]:  # nothing but margin
         colour = ImageColor.getrgb(background)
-        transparent = decoded.pyramid.image.mode in (*PREMULTIPLIED, "RGBA")
+        transparent = decoded.image.mode in (*PREMULTIPLIED, "RGBA")
         return Image.new("RGBA", final, (*colour[:3], 0)) if transparent else Image.new("RGB", final, colour)
     offset, part = (0, 0), final
     if visible != box:
@@ -242,9 +184,9 @@ def crop_and_resize(
     stored = scaled_box(stored_box(visible, decoded.upright, decoded.orientation), *decoded.scale)
     stored_part = oriented_size(part, decoded.orientation)
     if linear:  # and so in sRGB already
-        image = resample_light(decoded.pyramid.image, stored_part, stored)
+        image = resample_light(decoded.image, stored_part, stored, resampler)
     else:
-        image = to_srgb(decoded.pyramid.resample(stored_part, stored), decoded.profile, notes)
+        image = to_srgb(resample(decoded.image, stored_part, stored, resampler), decoded.profile, notes)
     if decoded.orientation in TRANSPOSITIONS:
         image = image.transpose(TRANSPOSITIONS[decoded.orientation])
     return image if part == final else paste_on_canvas(image, final, offset, background)

@@ -53,6 +53,7 @@ def make_thumbnails(
     max_pixels: int = 200_000_000,
     linear: bool = False,
     animated: bool = False,
+    resampler: str = "fast",
     damaged: str = "refuse",
     read: Collection[str] = (),
 ) -> list[str]:
@@ -61,8 +62,9 @@ def make_thumbnails(
     `quality` maps a format to its encoder's 1 to 100; `background` is the `#rrggbb` that shows through where a format
     has no transparency and around a picture that is padded; `max_pixels` is the largest width x height accepted, of
     all frames together where an animation stays one (`animated`); `linear` averages light instead of numbers;
-    `damaged` is "refuse", or "make" to make what can be decoded of a damaged picture; `read` names formats that are
-    read besides the usual ones: "+jpeg2000", "+psd", "+jpegxl".
+    `resampler` is "fast" or "pillow" (see resampling.resample); `damaged` is "refuse", or "make" to make what can be
+    decoded of a damaged picture; `read` names formats that are read besides the usual ones: "+jpeg2000", "+psd",
+    "+jpegxl".
     Return notes for the user, one line each: what is wrong with the picture and did not keep it from being made.
 
     Raises PictureError if the picture cannot be read or its file changes meanwhile, or a thumbnail cannot be written;
@@ -74,7 +76,17 @@ def make_thumbnails(
     animated = animated and any(FORMATS[thumbnail.format].animates for thumbnail in thumbnails)
 
     def attempt() -> Rendered:
-        return render_file(file, sizes, background, max_pixels, notes, linear=linear, animated=animated, read=read)
+        return render_file(
+            file,
+            sizes,
+            background,
+            max_pixels,
+            notes,
+            linear=linear,
+            animated=animated,
+            resampler=resampler,
+            read=read,
+        )
 
     try:
         with open_file(source) as file, fail_if_modified(source, file):
@@ -109,6 +121,7 @@ def render_file(
     *,
     linear: bool,
     animated: bool,
+    resampler: str,
     read: Collection[str],
 ) -> Rendered:
     """Decode the picture in `file` and render it in all `sizes` (see make_thumbnails)."""
@@ -127,6 +140,7 @@ def render_file(
                 background,
                 notes,
                 linear=linear,
+                resampler=resampler,
                 regions=regions,
                 reopen=lambda: open_picture(file, max_pixels, read),
             )

@@ -21,7 +21,7 @@ from thumbmill.run.limits import limited
 from thumbmill.text import printable
 
 # The settings that make_thumbnails() takes by their own names.
-PICTURE_SETTINGS = ("quality", "background", "max_pixels", "linear", "animated", "damaged", "read")
+PICTURE_SETTINGS = ("quality", "background", "max_pixels", "linear", "animated", "resampler", "damaged", "read")
 
 
 def run_job(

@@ -72,6 +72,8 @@ def read_settings(config: Mapping[str, Any], validator: Any) -> dict[str, Any]:
         raise SettingsError(f"background is {settings['background']!r}: {COLOUR}") from None
     if settings["placeholder"] == "blurhash" and not importlib.util.find_spec("blurhash"):
         raise SettingsError("placeholder is 'blurhash': this needs `pip install '.[blurhash]'`; or choose none")
+    if settings["resampler"] == "fast" and not importlib.util.find_spec("cykooz_resizer"):
+        settings["resampler"] = "pillow"  # there are no wheels for rare processors
     check_locations(settings["source"], settings["output"], settings["sizes"])
     return settings
 

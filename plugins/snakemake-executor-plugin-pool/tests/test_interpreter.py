@@ -46,7 +46,7 @@ def test_modules_of_libraries_are_shared_and_those_of_the_workflow_are_its_own(t
     monkeypatch.setattr(sys, "path", [str(site), str(workflow), *sys.path])
     import helper
     import library.inner
-    import like_six
+    import like_six  # noqa: F401
 
     alias = types.ModuleType("alias")
     alias.__file__, alias.__spec__ = str(site / "library/alias.so"), library.__spec__
