@@ -18,7 +18,7 @@ MODULES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"
 WINGS = ("imaging", "catalog", "run", "reports")  # from the top of the list in thumbmill/__init__.py to its end
 INTERNALS = "run/snakemake_internals.py"
 MAX_LINES = 400
-IMAGING_EXTRAS = {"pillow_heif", "tifffile", "imagecodecs", "numpy", "pillow_jxl"}
+IMAGING_EXTRAS = {"cykooz_resizer", "pillow_heif", "tifffile", "imagecodecs", "numpy", "pillow_jxl"}
 
 # What any module may ask of Snakemake's workflow, what the Snakefile's rules may besides, and what any may import.
 WORKFLOW_ATTRIBUTES = {"is_main_process", "start_time", "dryrun", "touch", "main_snakefile", "dag"}

@@ -44,7 +44,12 @@ def test_there_are_four_plugins_each_complete():
 
 def test_the_conda_environment_has_the_tested_versions():
     environment = yaml.safe_load((REPOSITORY / "envs/thumbnail.yaml").read_text())["dependencies"]
-    assert environment == [f"python {PROJECT['requires-python']}", f"pillow ={TESTED['pillow']}"]
+    assert environment == [
+        f"python {PROJECT['requires-python']}",
+        f"pillow ={TESTED['pillow']}",
+        "pip",
+        {"pip": [f"cykooz-resizer=={TESTED['cykooz-resizer']}"]},
+    ]
 
 
 @pytest.mark.parametrize("requirement", REQUIREMENTS)

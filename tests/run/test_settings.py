@@ -76,6 +76,7 @@ def test_nothing_set_is_all_defaults():
         "max_memory": 5000,
         "keep_extension": False,
         "linear": False,
+        "resampler": "fast",
         "animated": False,
         "damaged": "refuse",
         "placeholder": "none",

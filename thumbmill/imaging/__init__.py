@@ -1,8 +1,8 @@
 """One picture: read, decode, crop, resize, encode.
 
-Needs the standard library and Pillow only; what an extra brings is imported for a picture that needs it. The recipe's
-digest (thumbmill/catalog/recipe.py) covers every file of this folder and nothing else: whatever decides a pixel belongs
-here, and whatever does not belongs elsewhere.
+Needs the standard library, Pillow and a library for resampling; what an extra brings is imported for a picture that
+needs it. The recipe's digest (thumbmill/catalog/recipe.py) covers every file of this folder and nothing else: whatever
+decides a pixel belongs here, and whatever does not belongs elsewhere.
 
     thumbnails.py    make_thumbnails(), the whole way of one picture
     reader.py        open a source safely, and notice when it changes
@@ -23,9 +23,11 @@ here, and whatever does not belongs elsewhere.
     geometry.py      how a size fits a picture
     png.py           PNG: broken chunks, and the transparent colour of every depth
     depth.py         stored numbers of fewer or more than 8 bits
-    color.py         modes, profiles, linear light
+    color.py         modes, profiles
     colorimetry.py   the profile that a file has or amounts to: chunks, markers and headers that Pillow passes over
     icc.py           profiles built from primaries and curves
     render.py        decode as little as possible, crop and resize
+    resampling.py    scale down, fast
+    linear.py        the same in linear light
     encode.py        the formats of thumbnails
 """

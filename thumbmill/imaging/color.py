@@ -1,4 +1,4 @@
-"""The colours of a picture: modes, profiles, linear light."""
+"""The colours of a picture: modes and profiles."""
 
 import io
 import itertools
