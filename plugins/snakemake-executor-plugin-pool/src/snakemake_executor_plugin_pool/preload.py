@@ -22,6 +22,11 @@ IMPORT_ORDER_MATTERS = re.compile(
     re.IGNORECASE,
 )
 
+# What only reads the environment.
+ENVIRONMENT_READ = re.compile(
+    rb"(?<!del\s)\bos\.environ(\.(get|copy|items|keys|values)\(|\[[^\]\n]*\](?!\s*[-+|]?=(?!=)))|\bin os\.environ\b"
+)
+
 # Threads, by name, whose libraries prepare for a fork and start them again after it. jemalloc comes with pyarrow, which
 # pandas imports if it is installed (background_thread_postfork_child in jemalloc's src/background_thread.c).
 RESTARTED_THREADS = {"jemalloc_bg_thd"}
@@ -89,7 +94,8 @@ class LearnedModules:
         if file not in self._sources:
             try:
                 with open(file, "rb") as source:
-                    self._sources[file] = bool(IMPORT_ORDER_MATTERS.search(source.read()))
+                    content = ENVIRONMENT_READ.sub(b"", source.read())
+                self._sources[file] = bool(IMPORT_ORDER_MATTERS.search(content))
             except OSError:
                 self._sources[file] = True
         return self._sources[file]
