@@ -52,6 +52,60 @@ def test_deep_numbers_in_both_byte_orders_packed_or_not(make, order, packed, for
     assert_plain(make(content, FULL), (expected,) * 3, 1)
 
 
+def in_planes(planes: list[bytes], tags: dict[int, int], order: str) -> bytes:
+    """Return an uncompressed TIFF file, 16 pixels wide and high, whose `planes` are each a strip of its own."""
+    places = 8 + 4 * len(planes) * 2  # where the planes begin, behind the places and the lengths of all
+    length = len(planes[0])
+    # A single place and length are in the directory itself.
+    where = {273: 8, 279: 8 + 4 * len(planes)} if len(planes) > 1 else {273: places, 279: length}
+    values = {256: 16, 257: 16, 259: 1, 277: len(planes), 284: 2} | where | tags
+    counts = {273: len(planes), 279: len(planes)}
+    directory = b"".join(
+        struct.pack(order + "HHII", tag, 4, counts.get(tag, 1), value) for tag, value in sorted(values.items())
+    )
+    lists = [places + length * number for number in range(len(planes))] + [length] * len(planes)
+    start = struct.pack(order + "2sHI", b"II" if order == "<" else b"MM", 42, places + length * len(planes))
+    end = struct.pack(order + "H", len(values)) + directory + bytes(4)
+    return start + struct.pack(f"{order}{len(lists)}I", *lists) + b"".join(planes) + end
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize(
+    ("photometric", "numbers", "expected"), [(2, (51_400, 25_700, 257), (200, 100, 1)), (5, (0,) * 4, WHITE)]
+)
+def test_16_bit_colours_in_separate_planes(make, order, photometric, numbers, expected):
+    """Pillow takes the planes for 8-bit ones, so that each colour is read from half of a plane.
+
+    The second half of each plane is black, or has all inks: so would be all of the picture if planes were mixed up.
+    """
+    other = 65_535 if photometric == 5 else 0
+    planes = [struct.pack(f"{order}256H", *[number] * 128, *[other] * 128) for number in numbers]
+    thumbnail = make(in_planes(planes, {258: 16, 262: photometric}, order), FULL)
+    assert_colour(thumbnail.getpixel((8, 3)), expected, 1)
+    assert max(thumbnail.getpixel((8, 12))) < 60
+
+
+@pytest.mark.parametrize(
+    ("plane", "tags", "expected"),
+    [
+        (struct.pack(">H", 51_400) * 256, {258: 16, 262: 1}, 200),
+        (bytes([55]) * 256, {258: 8, 262: 0}, 200),
+        (bytes([0xCC]) * 128, {258: 4, 262: 1}, 204),
+        (bytes(32), {258: 1, 262: 0}, 255),
+    ],
+)
+def test_a_single_separate_plane_is_a_usual_picture(make, plane, tags, expected):
+    assert_plain(make(in_planes([plane], tags, ">"), FULL), (expected,) * 3, 1)
+
+
+@pytest.mark.parametrize("extra", [1, 2])
+def test_opacity_in_a_plane_of_its_own(make, extra):
+    """TIFF 6.0, section 18: 1 is for colours that are multiplied by it."""
+    planes = [bytes([value]) * 256 for value in ((100, 50, 0, 128) if extra == 1 else (200, 100, 0, 128))]
+    thumbnail = make(in_planes(planes, {258: 8, 262: 2, 338: extra}, "<"), FULL)
+    assert_plain(thumbnail, (200, 100, 0, 128), 2)
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_unsigned_numbers_of_32_bits_are_not_negative(make, packed):
     """0xC8C8C8C8 is the grey 200, where Pillow has a number below 0."""
