@@ -106,7 +106,7 @@ def open_picture(
     else:
         try:
             picture = Image.open(webp_with_alpha(file, start), formats=READABLE_FORMATS)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             picture, file = open_otherwise(file, start, error, read, [] if notes is None else notes)
         if picture.format in ("TIFF", "BMP"):
             from thumbmill.imaging.uncommon import corrected
@@ -120,9 +120,11 @@ def open_picture(
     scale_palette(picture)
     if notes is not None:
         png.check_tail(picture, notes)
-        if picture.info.get("icc_profile", b"") is None:
-            notes.append(failures.profile_ignored("it is incomplete"))
-    picture.info["icc_profile"] = declared_profile(picture, file)
+    profile = declared_profile(picture, file)
+    is_broken = profile == b"" or (picture.format == "PNG" and not picture.info.get("icc_profile", b"none"))
+    if notes is not None and is_broken:
+        notes.append(failures.profile_ignored("it is incomplete"))
+    picture.info["icc_profile"] = profile or None
     return picture
 
 
@@ -138,7 +140,7 @@ def open_avif(file: BinaryIO) -> Image.Image:
 
 
 def open_otherwise(
-    file: BinaryIO, start: bytes, error: OSError, read: Collection[str], notes: list[str]
+    file: BinaryIO, start: bytes, error: Exception, read: Collection[str], notes: list[str]
 ) -> tuple[Image.Image, BinaryIO]:
     """Open a picture that Pillow refuses with `error`; return what it was opened from, too. `start` is how it begins.
 
@@ -146,7 +148,7 @@ def open_otherwise(
     """
     from thumbmill.imaging.uncommon import open_uncommon  # which most runs never need
 
-    if start.startswith(png.SIGNATURE) and isinstance(error, UnidentifiedImageError):
+    if start.startswith(png.SIGNATURE) and isinstance(error, UnidentifiedImageError | ValueError):
         with contextlib.suppress(UnidentifiedImageError):
             return open_broken_png(file, notes)
     return open_uncommon(file, error, read), file
@@ -158,10 +160,13 @@ def open_broken_png(file: BinaryIO, notes: list[str]) -> tuple[Image.Image, Bina
     Raises PictureError if the checksum of a chunk that it needs is wrong, UnidentifiedImageError if something else is.
     """
     file.seek(0)
-    content, left_out = png.without_broken_chunks(file.read())
+    content, broken, malformed = png.without_broken_chunks(file.read())
     mended = io.BytesIO(content)
     picture = Image.open(mended, formats=("PNG",))
-    notes.append(failures.chunks_ignored(left_out))
+    if broken:
+        notes.append(failures.chunks_ignored(broken))
+    if malformed:
+        notes.append(failures.malformed_parts_ignored(malformed))
     return picture, mended
 
 
