@@ -272,3 +272,16 @@ def test_the_kind_is_library_missing(monkeypatch, tmp_path):
     with pytest.raises(PictureError) as caught:
         make_thumbnails(str(tmp_path / "a.tif"), [Thumbnail(str(tmp_path / "a.png"), FULL, "png")], quality={})
     assert caught.value.failure.kind == Kind.LIBRARY_MISSING
+
+
+@pytest.mark.parametrize(
+    ("marker", "body"),
+    [(b"\xe0", b"JFIF\0"), (b"\xee", b"Adobe"), (b"\xe2", b"ICC_PROFILE\0"), (b"\xe2", b"ICC_PROFILE\0\1")],
+)
+def test_jpeg_with_a_segment_that_is_too_short(make, marker, body):
+    """Browsers take no notice of such a segment."""
+    content = saved(corners(), "JPEG", quality=95, subsampling=0)
+    segment = b"\xff\xff" + marker + struct.pack(">H", len(body) + 2) + body
+    notes = make.notes(content[:2] + segment + content[2:], [box_size(64, 48)])
+    assert notes == [f"malformed parts of its header ignored: {body.split(bytes(1))[0].decode()}"]
+    assert (make.out / "0.png").read_bytes() == make.bytes(content, box_size(64, 48))

@@ -37,7 +37,8 @@ MAX_PROFILE_BYTES = 16 * 1024 * 1024
 def declared_profile(picture: Image.Image, file: BinaryIO) -> bytes | None:
     """Return the ICC profile of a freshly opened picture, embedded or built from what it declares.
 
-    None if it is sRGB, empty if parts of its profile are missing. `file` is what `picture` was opened from; its position stays the same.
+    None if it is sRGB; empty if parts of its profile are missing. `file` is what `picture` was opened from; its
+    position stays the same.
     """
     if picture.format == "PNG":
         return png_profile(picture, file)

@@ -151,7 +151,7 @@ def open_otherwise(
     if start.startswith(png.SIGNATURE) and isinstance(error, UnidentifiedImageError | ValueError):
         with contextlib.suppress(UnidentifiedImageError):
             return open_broken_png(file, notes)
-    return open_uncommon(file, error, read), file
+    return open_uncommon(file, error, read, notes), file
 
 
 def open_broken_png(file: BinaryIO, notes: list[str]) -> tuple[Image.Image, BinaryIO]:
