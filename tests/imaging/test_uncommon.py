@@ -173,6 +173,9 @@ def test_bit_fields_of_any_width(make, masks, pixels, bits, left, right):
 def test_an_opacity_that_is_0_everywhere_is_no_opacity(make):
     """As browsers have it: a picture that cannot be seen is none that anybody wants."""
     assert_plain(make(bmp((0x7C00, 0x3E0, 0x1F, 0x8000), [0x7C00, 0x7C00], 16, 124), FULL), RED)
+    for masks in ((0xFF0000, 0xFF00, 0xFF, 0xFF000000), (0xFF, 0xFF00, 0xFF0000, 0xFF000000)):
+        assert_plain(make(bmp(masks, [masks[0], masks[0]], 32, 124), FULL), RED)
+        assert make(bmp(masks, [masks[0], masks[0] | masks[3]], 32, 124), FULL).mode == "RGBA"
 
 
 def test_bit_fields_from_top_to_bottom_or_upside_down(make):

@@ -3,7 +3,7 @@
 import struct
 from typing import Any
 
-from PIL import Image, ImageFile, ImageMath
+from PIL import BmpImagePlugin, Image, ImageFile, ImageMath
 
 from thumbmill import failures
 from thumbmill.errors import PictureError
@@ -54,6 +54,15 @@ class BitfieldsBmp(ImageFile.ImageFile):
                 image = image.convert("RGB")
             self.im, self._mode = image.im, image.mode
         return super().load()
+
+
+class OpacityBmp(BmpImagePlugin.BmpImageFile):
+    """A BMP whose opacity Pillow reads, but not that browsers take it for unused if it is 0 everywhere."""
+
+    def load_end(self) -> None:
+        """Drop such an opacity as soon as the picture is decoded."""
+        if self.mode == "RGBA" and self.getchannel("A").getextrema() == (0, 0):
+            self.im, self._mode = self.convert("RGB").im, "RGB"
 
 
 def field(pixels: Image.Image, mask: int) -> Image.Image:

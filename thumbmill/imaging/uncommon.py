@@ -5,13 +5,14 @@ from collections.abc import Collection
 from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
+from PIL.BmpImagePlugin import BmpImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from thumbmill import failures
 from thumbmill.errors import PictureError
 from thumbmill.imaging import signatures, tiff
 from thumbmill.imaging.archive import ArchiveJpeg, ArchiveTiff
-from thumbmill.imaging.bitfields import BITFIELDS, BitfieldsBmp
+from thumbmill.imaging.bitfields import BITFIELDS, BitfieldsBmp, OpacityBmp
 from thumbmill.imaging.masters import open_master
 
 # Bytes that the segments of a JPEG hold at least which Pillow takes apart, by how they begin: JFIF 1.02, Adobe's
@@ -57,6 +58,9 @@ def corrected(picture: Image.Image, file: BinaryIO) -> Image.Image:
     if picture.format == "BMP" and picture.mode == "RGB" and picture.info.get("compression") == BITFIELDS:
         fields = BitfieldsBmp(file)  # at 16 bits Pillow leaves out the opacity
         return picture if fields.mode == "RGB" else fields
+    if isinstance(picture, BmpImageFile) and picture.mode == "RGBA":
+        file.seek(0)
+        return OpacityBmp(file)
     return picture
 
 
