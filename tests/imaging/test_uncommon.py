@@ -288,3 +288,40 @@ def test_jpeg_with_a_segment_that_is_too_short(make, marker, body):
     notes = make.notes(content[:2] + segment + content[2:], [box_size(64, 48)])
     assert notes == [f"malformed parts of its header ignored: {body.split(bytes(1))[0].decode()}"]
     assert (make.out / "0.png").read_bytes() == make.bytes(content, box_size(64, 48))
+
+
+def rle_bmp(pixels: bytes, depth: int = 8) -> bytes:
+    """Return a BMP of 16 x 16 pixels, compressed as RLE8 or (at a `depth` of 4) RLE4; 1 is red, 2 green, 0 black."""
+    palette = (bytes(4) + b"\0\0\xff\0" + b"\0\xff\0\0").ljust(4 * 2**depth, b"\0")
+    start = 14 + 40 + len(palette)
+    header = struct.pack("<IiiHHIIiiII", 40, 16, 16, 1, depth, {8: 1, 4: 2}[depth], len(pixels), 0, 0, 0, 0)
+    return b"BM" + struct.pack("<III", start + len(pixels), 0, start) + header + palette + pixels
+
+
+@pytest.mark.parametrize(
+    ("pixels", "depth"),
+    [
+        (b"\0\0" * 8 + b"\x10\1\0\0" * 4 + b"\0\1", 8),
+        (b"\0\2\0\x08" + b"\x10\1\0\0" * 4 + b"\0\1", 8),
+        (b"\0\2\x08\x08" + b"\x08\1\0\0" + b"\x10\1\0\0" * 3 + b"\0\1", 8),
+        (b"\0\0" * 8 + b"\0\x10" + b"\1" * 16 + b"\0\0" + b"\x10\1\0\0" * 3 + b"\0\1", 8),
+        (b"\0\0" * 8 + b"\x10\x11\0\0" * 4 + b"\0\1", 4),
+        (b"\0\0" * 8 + (b"\0\5\x11\x11\x10\0\x0b\x11\0\0") * 4 + b"\0\1", 4),
+    ],
+    ids=["empty rows", "skipped rows", "skipped pixels", "single pixels", "RLE4", "RLE4 single pixels"],
+)
+def test_rle_that_leaves_pixels_out(make, pixels, depth):
+    """The lower half and the upper quarter are left out; rows are stored from bottom to top."""
+    thumbnail = make(rle_bmp(pixels, depth), FULL)
+    assert_colour(thumbnail.getpixel((12, 5)), RED)
+    assert_colour(thumbnail.getpixel((12, 1)), BLACK)
+    assert_colour(thumbnail.getpixel((12, 12)), BLACK)
+
+
+def test_truncated_rle_is_damaged(make):
+    content = rle_bmp(b"\x10\1\0\0" * 12)
+    assert make.refusal(content) == "damaged: image file is truncated"
+    thumbnail = make(content, FULL, damaged="make")
+    assert_colour(thumbnail.getpixel((8, 12)), RED)
+    assert_colour(thumbnail.getpixel((8, 1)), BLACK)
+    assert_plain(make(rle_bmp(b"\x10\1\0\0" * 15 + b"\x10\1"), FULL), RED)  # only its end marker is missing

@@ -9,7 +9,8 @@ from thumbmill import failures
 from thumbmill.errors import PictureError
 
 HEADER_SIZES = (40, 52, 56, 64, 108, 124)
-BITFIELDS, ALPHA_BITFIELDS = 3, 6  # values of biCompression
+RLE = (1, 2)  # values of biCompression: RLE8, RLE4
+BITFIELDS, ALPHA_BITFIELDS = 3, 6
 COMPRESSIONS = {1: "RLE8", 2: "RLE4", 4: "JPEG or RLE24", 5: "PNG", 11: "CMYK", 12: "CMYK RLE8", 13: "CMYK RLE4"}
 DEPTHS = (1, 2, 4, 8, 16, 24, 32, 64)  # bits per pixel
 NONSENSE = "a BMP whose header makes no sense"

@@ -10,9 +10,9 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from thumbmill import failures
 from thumbmill.errors import PictureError
-from thumbmill.imaging import signatures, tiff
+from thumbmill.imaging import bitmap_rle, signatures, tiff
 from thumbmill.imaging.archive import ArchiveJpeg, ArchiveTiff
-from thumbmill.imaging.bitfields import BITFIELDS, BitfieldsBmp, OpacityBmp
+from thumbmill.imaging.bitfields import BITFIELDS, RLE, BitfieldsBmp, OpacityBmp
 from thumbmill.imaging.masters import open_master
 
 # Bytes that the segments of a JPEG hold at least which Pillow takes apart, by how they begin: JFIF 1.02, Adobe's
@@ -58,7 +58,9 @@ def corrected(picture: Image.Image, file: BinaryIO) -> Image.Image:
     if picture.format == "BMP" and picture.mode == "RGB" and picture.info.get("compression") == BITFIELDS:
         fields = BitfieldsBmp(file)  # at 16 bits Pillow leaves out the opacity
         return picture if fields.mode == "RGB" else fields
-    if isinstance(picture, BmpImageFile) and picture.mode == "RGBA":
+    if isinstance(picture, BmpImageFile) and picture.info.get("compression") in RLE:
+        bitmap_rle.correct(picture)
+    elif isinstance(picture, BmpImageFile) and picture.mode == "RGBA":
         file.seek(0)
         return OpacityBmp(file)
     return picture
@@ -78,7 +80,8 @@ def open_tiff(file: BinaryIO) -> Image.Image:
 def open_jpeg(file: BinaryIO, notes: list[str]) -> Image.Image:
     """Open a JPEG that Pillow cannot identify; append what is ignored of it to `notes`.
 
-    Raises PictureError, or whatever Pillow raises at a malformed file."""
+    Raises PictureError, or whatever Pillow raises at a malformed file.
+    """
     frame = signatures.read_jpeg(file)
     if frame is None:
         raise PictureError(failures.damaged("a JPEG that ends before its picture begins"))
