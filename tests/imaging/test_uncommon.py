@@ -290,6 +290,12 @@ def test_jpeg_with_a_segment_that_is_too_short(make, marker, body):
     assert (make.out / "0.png").read_bytes() == make.bytes(content, box_size(64, 48))
 
 
+def test_jpeg_with_a_segment_that_is_too_short_and_without_pixels(make):
+    content = saved(corners(), "JPEG")
+    content = content[:2] + b"\xff\xe0\0\7JFIF\0" + content[2 : content.index(b"\xff\xda")] + b"\xff\xd9"
+    assert make.refusal(content) == "damaged: a JPEG whose header cannot be read"
+
+
 def rle_bmp(pixels: bytes, depth: int = 8) -> bytes:
     """Return a BMP of 16 x 16 pixels, compressed as RLE8 or (at a `depth` of 4) RLE4; 1 is red, 2 green, 0 black."""
     palette = (bytes(4) + b"\0\0\xff\0" + b"\0\xff\0\0").ljust(4 * 2**depth, b"\0")

@@ -94,8 +94,10 @@ def open_jpeg(file: BinaryIO, notes: list[str]) -> Image.Image:
     file.seek(0)
     content, names = without_malformed_segments(file.read(), frame.offset)
     if names:
-        notes.append(failures.malformed_parts_ignored(names))
-        return Image.open(io.BytesIO(content), formats=("JPEG",))
+        picture = Image.open(io.BytesIO(content), formats=("JPEG",))
+        if picture.tile:  # else Pillow has found no pixels
+            notes.append(failures.malformed_parts_ignored(names))
+            return picture
     raise PictureError(failures.damaged("a JPEG whose header cannot be read"))
 
 
