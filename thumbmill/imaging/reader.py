@@ -22,6 +22,9 @@ from thumbmill.imaging.depth import scale_palette
 # shop, and each is a way in for a hostile file. HEIC is read, too, where its library is installed.
 READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
 
+# What libheif says of a sound picture that it has no decoder for, before the coding's name.
+UNKNOWN_CODING = "Support for this compression format has not been built in"
+
 MAX_FTYP_BYTES = 256  # of a file's start, where an AVIF or HEIC says what it is
 
 # A file system's clock stands still for up to a kernel's tick (10 ms at most on Linux): a file that changes twice
@@ -244,4 +247,7 @@ def describe_error(error: Exception) -> Failure:
         return failures.damaged("its header cannot be read")
     if isinstance(error, OSError) and error.strerror:
         return failures.unreadable(error)
+    if UNKNOWN_CODING in str(error):
+        coding = str(error).partition(UNKNOWN_CODING)[2].strip(": ").partition(" ")[0]
+        return failures.undecodable(f"a HEIF picture in {coding or 'another'} coding")
     return failures.damaged(str(error) or type(error).__name__)
