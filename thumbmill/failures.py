@@ -295,6 +295,11 @@ def chunks_ignored(names: list[str]) -> str:
     return one_line(f"chunks with a wrong checksum ignored: {', '.join(names)}")
 
 
+def malformed_parts_ignored(names: list[str]) -> str:
+    """Parts of a file that it can do without are too short, or make no sense."""
+    return one_line(f"malformed parts of its header ignored: {', '.join(names)}")
+
+
 def end_marker_missing() -> str:
     """The file stops before its format's end marker."""
     return "its end marker is missing"

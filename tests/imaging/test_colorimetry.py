@@ -188,6 +188,16 @@ def test_late_grey_profile_and_a_profile_of_which_a_part_is_missing(make):
     assert_plain(make(whole.replace(b"ICC_PROFILE\0\2", b"ICC_PROFILX\0\2")), COLOUR, 3)
 
 
+def test_a_late_profile_is_noted_only_if_a_part_is_missing(make):
+    """Also if Pillow has found a part of it before the frame header."""
+    content = with_late_profile(saved(plain(COLOUR), "JPEG"), wide_gamut(), 3)
+    first = content.index(b"\xff\xe2")
+    second = first + 2 + int.from_bytes(content[first + 2 : first + 4], "big")
+    part, without = content[first:second], content[:first] + content[second:]
+    assert make.notes(without) == ["colour profile ignored: it is incomplete"]
+    assert make.notes(without[:2] + part + without[2:]) == []
+
+
 def test_profile_before_the_frame_header_counts_more(make):
     first = saved(plain(COLOUR), "JPEG", quality=100, icc_profile=icc.cicp_profile(12, 13))
     assert_plain(make(with_late_profile(first, wide_gamut())), AS_P3, 3)

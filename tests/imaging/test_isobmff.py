@@ -78,6 +78,13 @@ def test_heic_is_known_by_any_of_its_brands(make, major, compatible):
     assert difference(thumbnail, corners()) < 6
 
 
+def test_heif_in_a_coding_without_a_decoder_is_not_called_damaged(make):
+    """Here AV1, which libheif reads by a plugin only, under a brand that promises another."""
+    pytest.importorskip("pillow_heif")
+    reason = make.refusal(renamed(avif(), b"heic", b"mif1", b"heic"), damaged="make")
+    assert reason.startswith("a HEIF picture in AV1 coding, a kind that cannot be read")
+
+
 @pytest.mark.parametrize(
     "start", [b"", b"\0\0\0\x18ftypisom\0\0\0\0mp41", b"\0\0\0\x14ftypmif", b"\xff\xff\xff\xffftypqt  ", b"x" * 256]
 )

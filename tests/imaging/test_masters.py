@@ -126,10 +126,24 @@ def psd(
     info = struct.pack(">h", layers) + bytes(24 * abs(layers))
     sections = [palette, resources, struct.pack(">I", len(info)) + info if layers else b""]
     start = header + b"".join(struct.pack(">I", len(section)) + section for section in sections)
+    if packing == 1:  # PackBits: before each row of a channel how many bytes follow, before all how long each row is
+        rows = b"".join((bytes([7]) + bytes([level]) * 8) * 4 for level in colour)
+        return start + struct.pack(f">{1 + 4 * len(colour)}H", packing, *[9] * 4 * len(colour)) + rows
     return start + struct.pack(">H", packing) + b"".join(bytes([level]) * (4 * 8 * bits // 8) for level in colour)
 
 
 PALETTE = b"".join(bytes([0, level]) + bytes(254) for level in COLOUR)
+
+
+@pytest.mark.parametrize("selections", [0, 1, 2, 5])
+@pytest.mark.parametrize(
+    ("colour", "kind", "expected"),
+    [(COLOUR, (3, 8), COLOUR), ((200,), (1, 8), (200,) * 3), ((255, 0, 0, 255), (4, 8), RED), ((1,), (2, 8), COLOUR)],
+)
+def test_packed_merged_picture_beside_saved_selections(make, selections, colour, kind, expected):
+    """Pillow takes the lengths of their rows for pixels."""
+    content = psd([(*colour, *[0] * selections)], kind, packing=1, palette=PALETTE if kind == (2, 8) else b"")
+    assert_plain(make(content, read=["+psd"]), expected, 8 if expected == RED else 2)
 
 
 @pytest.mark.parametrize(

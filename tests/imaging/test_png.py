@@ -1,6 +1,7 @@
 """PNG files where Pillow is not exact: wrong checksums, and transparent colours of every depth."""
 
 import struct
+import zlib
 
 import pytest
 from PIL import Image
@@ -189,6 +190,35 @@ def test_broken_transparent_colour_of_an_animation_does_not_count(make):
     assert_plain(thumbnail.convert("RGBA"), (*GREY, 255))
 
 
+@pytest.mark.parametrize(
+    "piece",
+    [
+        chunk(b"tRNS", b"\0"),
+        chunk(b"gAMA", b"\0\0"),
+        chunk(b"cHRM", bytes(7)),
+        chunk(b"sRGB", b""),
+        chunk(b"pHYs", bytes(8)),
+        chunk(b"acTL", b""),
+        chunk(b"iCCP", b""),
+        chunk(b"iCCP", b"x\0\1" + zlib.compress(bytes(200))),
+        chunk(b"zTXt", b"Comment\0\1"),
+    ],
+    ids=lambda piece: piece[4:8].decode(),
+)
+def test_malformed_ancillary_chunk_is_left_out(make, piece):
+    """As in browsers: its checksum is right, but it ends too early, or is compressed by an unknown method."""
+    content = saved(corners(), "PNG")
+    expected = make(content, box_size(64, 64))
+    notes = make.notes(with_chunk(content, piece), [box_size(64, 64)])
+    assert notes == [f"malformed parts of its header ignored: {piece[4:8].decode()}"]
+    assert difference(Image.open(make.out / "0.png"), expected) == 0
+
+
+def test_profile_that_cannot_be_decompressed_is_noted(make):
+    piece = chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(range(256)) * 4)[:2])
+    assert make.notes(with_chunk(saved(plain(RED), "PNG"), piece)) == ["colour profile ignored: it is incomplete"]
+
+
 def test_several_broken_chunks_are_named_in_one_note(make):
     content = saved(plain(RED), "PNG")
     for piece in (chunk(b"tEXt", b"a\0b"), chunk(b"tEXt", b"c\0d"), chunk(b"gAMA", bytes(4))):
@@ -230,6 +260,7 @@ def test_animation_with_a_broken_chunk_of_its_own_is_a_still_picture(make, kind)
 
 def test_content_without_its_broken_chunks_is_what_it_was_before():
     content = saved(corners(), "PNG")
-    assert without_broken_chunks(with_chunk(content, broken(chunk(b"tEXt", b"a\0b")))) == (content, ["tEXt"])
-    assert without_broken_chunks(content) == (content, [])
-    assert without_broken_chunks(content[:40]) == (content[:40], [])
+    assert without_broken_chunks(with_chunk(content, broken(chunk(b"tEXt", b"a\0b")))) == (content, ["tEXt"], [])
+    assert without_broken_chunks(with_chunk(content, chunk(b"gAMA", b"\0"))) == (content, [], ["gAMA"])
+    assert without_broken_chunks(content) == (content, [], [])
+    assert without_broken_chunks(content[:40]) == (content[:40], [], [])

@@ -52,6 +52,60 @@ def test_deep_numbers_in_both_byte_orders_packed_or_not(make, order, packed, for
     assert_plain(make(content, FULL), (expected,) * 3, 1)
 
 
+def in_planes(planes: list[bytes], tags: dict[int, int], order: str) -> bytes:
+    """Return an uncompressed TIFF file, 16 pixels wide and high, whose `planes` are each a strip of its own."""
+    places = 8 + 4 * len(planes) * 2  # where the planes begin, behind the places and the lengths of all
+    length = len(planes[0])
+    # A single place and length are in the directory itself.
+    where = {273: 8, 279: 8 + 4 * len(planes)} if len(planes) > 1 else {273: places, 279: length}
+    values = {256: 16, 257: 16, 259: 1, 277: len(planes), 284: 2} | where | tags
+    counts = {273: len(planes), 279: len(planes)}
+    directory = b"".join(
+        struct.pack(order + "HHII", tag, 4, counts.get(tag, 1), value) for tag, value in sorted(values.items())
+    )
+    lists = [places + length * number for number in range(len(planes))] + [length] * len(planes)
+    start = struct.pack(order + "2sHI", b"II" if order == "<" else b"MM", 42, places + length * len(planes))
+    end = struct.pack(order + "H", len(values)) + directory + bytes(4)
+    return start + struct.pack(f"{order}{len(lists)}I", *lists) + b"".join(planes) + end
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize(
+    ("photometric", "numbers", "expected"), [(2, (51_400, 25_700, 257), (200, 100, 1)), (5, (0,) * 4, WHITE)]
+)
+def test_16_bit_colours_in_separate_planes(make, order, photometric, numbers, expected):
+    """Pillow takes the planes for 8-bit ones, so that each colour is read from half of a plane.
+
+    The second half of each plane is black, or has all inks: so would be all of the picture if planes were mixed up.
+    """
+    other = 65_535 if photometric == 5 else 0
+    planes = [struct.pack(f"{order}256H", *[number] * 128, *[other] * 128) for number in numbers]
+    thumbnail = make(in_planes(planes, {258: 16, 262: photometric}, order), FULL)
+    assert_colour(thumbnail.getpixel((8, 3)), expected, 1)
+    assert max(thumbnail.getpixel((8, 12))) < 60
+
+
+@pytest.mark.parametrize(
+    ("plane", "tags", "expected"),
+    [
+        (struct.pack(">H", 51_400) * 256, {258: 16, 262: 1}, 200),
+        (bytes([55]) * 256, {258: 8, 262: 0}, 200),
+        (bytes([0xCC]) * 128, {258: 4, 262: 1}, 204),
+        (bytes(32), {258: 1, 262: 0}, 255),
+    ],
+)
+def test_a_single_separate_plane_is_a_usual_picture(make, plane, tags, expected):
+    assert_plain(make(in_planes([plane], tags, ">"), FULL), (expected,) * 3, 1)
+
+
+@pytest.mark.parametrize("extra", [1, 2])
+def test_opacity_in_a_plane_of_its_own(make, extra):
+    """TIFF 6.0, section 18: 1 is for colours that are multiplied by it."""
+    planes = [bytes([value]) * 256 for value in ((100, 50, 0, 128) if extra == 1 else (200, 100, 0, 128))]
+    thumbnail = make(in_planes(planes, {258: 8, 262: 2, 338: extra}, "<"), FULL)
+    assert_plain(thumbnail, (200, 100, 0, 128), 2)
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_unsigned_numbers_of_32_bits_are_not_negative(make, packed):
     """0xC8C8C8C8 is the grey 200, where Pillow has a number below 0."""
@@ -119,6 +173,9 @@ def test_bit_fields_of_any_width(make, masks, pixels, bits, left, right):
 def test_an_opacity_that_is_0_everywhere_is_no_opacity(make):
     """As browsers have it: a picture that cannot be seen is none that anybody wants."""
     assert_plain(make(bmp((0x7C00, 0x3E0, 0x1F, 0x8000), [0x7C00, 0x7C00], 16, 124), FULL), RED)
+    for masks in ((0xFF0000, 0xFF00, 0xFF, 0xFF000000), (0xFF, 0xFF00, 0xFF0000, 0xFF000000)):
+        assert_plain(make(bmp(masks, [masks[0], masks[0]], 32, 124), FULL), RED)
+        assert make(bmp(masks, [masks[0], masks[0] | masks[3]], 32, 124), FULL).mode == "RGBA"
 
 
 def test_bit_fields_from_top_to_bottom_or_upside_down(make):
@@ -218,3 +275,59 @@ def test_the_kind_is_library_missing(monkeypatch, tmp_path):
     with pytest.raises(PictureError) as caught:
         make_thumbnails(str(tmp_path / "a.tif"), [Thumbnail(str(tmp_path / "a.png"), FULL, "png")], quality={})
     assert caught.value.failure.kind == Kind.LIBRARY_MISSING
+
+
+@pytest.mark.parametrize(
+    ("marker", "body"),
+    [(b"\xe0", b"JFIF\0"), (b"\xee", b"Adobe"), (b"\xe2", b"ICC_PROFILE\0"), (b"\xe2", b"ICC_PROFILE\0\1")],
+)
+def test_jpeg_with_a_segment_that_is_too_short(make, marker, body):
+    """Browsers take no notice of such a segment."""
+    content = saved(corners(), "JPEG", quality=95, subsampling=0)
+    segment = b"\xff\xff" + marker + struct.pack(">H", len(body) + 2) + body
+    notes = make.notes(content[:2] + segment + content[2:], [box_size(64, 48)])
+    assert notes == [f"malformed parts of its header ignored: {body.split(bytes(1))[0].decode()}"]
+    assert (make.out / "0.png").read_bytes() == make.bytes(content, box_size(64, 48))
+
+
+def test_jpeg_with_a_segment_that_is_too_short_and_without_pixels(make):
+    content = saved(corners(), "JPEG")
+    content = content[:2] + b"\xff\xe0\0\7JFIF\0" + content[2 : content.index(b"\xff\xda")] + b"\xff\xd9"
+    assert make.refusal(content) == "damaged: a JPEG whose header cannot be read"
+
+
+def rle_bmp(pixels: bytes, depth: int = 8) -> bytes:
+    """Return a BMP of 16 x 16 pixels, compressed as RLE8 or (at a `depth` of 4) RLE4; 1 is red, 2 green, 0 black."""
+    palette = (bytes(4) + b"\0\0\xff\0" + b"\0\xff\0\0").ljust(4 * 2**depth, b"\0")
+    start = 14 + 40 + len(palette)
+    header = struct.pack("<IiiHHIIiiII", 40, 16, 16, 1, depth, {8: 1, 4: 2}[depth], len(pixels), 0, 0, 0, 0)
+    return b"BM" + struct.pack("<III", start + len(pixels), 0, start) + header + palette + pixels
+
+
+@pytest.mark.parametrize(
+    ("pixels", "depth"),
+    [
+        (b"\0\0" * 8 + b"\x10\1\0\0" * 4 + b"\0\1", 8),
+        (b"\0\2\0\x08" + b"\x10\1\0\0" * 4 + b"\0\1", 8),
+        (b"\0\2\x08\x08" + b"\x08\1\0\0" + b"\x10\1\0\0" * 3 + b"\0\1", 8),
+        (b"\0\0" * 8 + b"\0\x10" + b"\1" * 16 + b"\0\0" + b"\x10\1\0\0" * 3 + b"\0\1", 8),
+        (b"\0\0" * 8 + b"\x10\x11\0\0" * 4 + b"\0\1", 4),
+        (b"\0\0" * 8 + (b"\0\5\x11\x11\x10\0\x0b\x11\0\0") * 4 + b"\0\1", 4),
+    ],
+    ids=["empty rows", "skipped rows", "skipped pixels", "single pixels", "RLE4", "RLE4 single pixels"],
+)
+def test_rle_that_leaves_pixels_out(make, pixels, depth):
+    """The lower half and the upper quarter are left out; rows are stored from bottom to top."""
+    thumbnail = make(rle_bmp(pixels, depth), FULL)
+    assert_colour(thumbnail.getpixel((12, 5)), RED)
+    assert_colour(thumbnail.getpixel((12, 1)), BLACK)
+    assert_colour(thumbnail.getpixel((12, 12)), BLACK)
+
+
+def test_truncated_rle_is_damaged(make):
+    content = rle_bmp(b"\x10\1\0\0" * 12)
+    assert make.refusal(content) == "damaged: image file is truncated"
+    thumbnail = make(content, FULL, damaged="make")
+    assert_colour(thumbnail.getpixel((8, 12)), RED)
+    assert_colour(thumbnail.getpixel((8, 1)), BLACK)
+    assert_plain(make(rle_bmp(b"\x10\1\0\0" * 15 + b"\x10\1"), FULL), RED)  # only its end marker is missing

@@ -15,7 +15,8 @@ decides a pixel belongs here, and whatever does not belongs elsewhere.
     tiff.py          the TIFFs that Pillow misreads
     uncommon.py      what Pillow does not open
     signatures.py    what other files are, by their first bytes
-    bitfields.py     unusual BMP files
+    bitfields.py     BMP files with unusual bit fields
+    bitmap_rle.py    BMP files compressed as RLE
     archive.py       the TIFFs and JPEGs of archives, by the libraries of an extra
     samples.py       their numbers
     masters.py       JPEG 2000, Photoshop documents and JPEG XL, if the settings say so

@@ -3,13 +3,14 @@
 import struct
 from typing import Any
 
-from PIL import Image, ImageFile, ImageMath
+from PIL import BmpImagePlugin, Image, ImageFile, ImageMath
 
 from thumbmill import failures
 from thumbmill.errors import PictureError
 
 HEADER_SIZES = (40, 52, 56, 64, 108, 124)
-BITFIELDS, ALPHA_BITFIELDS = 3, 6  # values of biCompression
+RLE = (1, 2)  # values of biCompression: RLE8, RLE4
+BITFIELDS, ALPHA_BITFIELDS = 3, 6
 COMPRESSIONS = {1: "RLE8", 2: "RLE4", 4: "JPEG or RLE24", 5: "PNG", 11: "CMYK", 12: "CMYK RLE8", 13: "CMYK RLE4"}
 DEPTHS = (1, 2, 4, 8, 16, 24, 32, 64)  # bits per pixel
 NONSENSE = "a BMP whose header makes no sense"
@@ -54,6 +55,15 @@ class BitfieldsBmp(ImageFile.ImageFile):
                 image = image.convert("RGB")
             self.im, self._mode = image.im, image.mode
         return super().load()
+
+
+class OpacityBmp(BmpImagePlugin.BmpImageFile):
+    """A BMP whose opacity Pillow reads, but not that browsers take it for unused if it is 0 everywhere."""
+
+    def load_end(self) -> None:
+        """Drop such an opacity as soon as the picture is decoded."""
+        if self.mode == "RGBA" and self.getchannel("A").getextrema() == (0, 0):
+            self.im, self._mode = self.convert("RGB").im, "RGB"
 
 
 def field(pixels: Image.Image, mask: int) -> Image.Image:

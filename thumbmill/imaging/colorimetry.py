@@ -35,9 +35,10 @@ MAX_PROFILE_BYTES = 16 * 1024 * 1024
 
 
 def declared_profile(picture: Image.Image, file: BinaryIO) -> bytes | None:
-    """Return the ICC profile of a freshly opened picture, embedded or built from what it declares; None if it is sRGB.
+    """Return the ICC profile of a freshly opened picture, embedded or built from what it declares.
 
-    `file` is what `picture` was opened from; its position stays the same.
+    None if it is sRGB; empty if parts of its profile are missing. `file` is what `picture` was opened from; its
+    position stays the same.
     """
     if picture.format == "PNG":
         return png_profile(picture, file)
@@ -121,15 +122,17 @@ def calibrated_profile(
 def late_jpeg_profile(picture: JpegImageFile) -> bytes | None:
     """Return the profile that follows a JPEG's frame header, where Pillow no longer looks; None if there is none.
 
-    ICC.1:2022, B.4: each part has a number and says how many there are.
+    Empty if parts are missing. ICC.1:2022, B.4: each part has a number and says how many there are.
     """
     parts = sorted(
         content[12:]
         for name, content in picture.applist
         if name == "APP2" and content.startswith(b"ICC_PROFILE\0") and len(content) > 14
     )
-    if not parts or [part[0] for part in parts] != list(range(1, parts[0][1] + 1)):
+    if not parts:
         return None
+    if [part[0] for part in parts] != list(range(1, parts[0][1] + 1)):
+        return b""
     return b"".join(part[2:] for part in parts)
 
 

@@ -129,10 +129,21 @@ class MergedPsd(PsdImagePlugin.PsdImageFile):
 
     def __init__(self, file: BinaryIO):
         super().__init__(file)
+        self._skip_lengths_of_others(file)
         if self.mode == "1":  # Pillow takes 1 for white
             self.tile = [tile._replace(args="1;I") for tile in self.tile]
         if self.mode == "RGBA" and not self._fourth_channel_is_opacity():
             self._mode, self.tile = "RGB", self.tile[:3]
+
+    def _skip_lengths_of_others(self, file: BinaryIO) -> None:
+        """Correct where packed channels begin: behind the lengths of the rows of all, also of those that are not read.
+
+        Pillow takes the latter lengths for pixels. Each has two bytes.
+        """
+        file.seek(12)
+        others = int.from_bytes(file.read(2), "big") - len(self.tile)
+        if self.tile and self.tile[0].codec_name == "packbits":
+            self.tile = [tile._replace(offset=tile.offset + 2 * others * self.height) for tile in self.tile]
 
     def _fourth_channel_is_opacity(self) -> bool:
         """Whether the number of layers is negative, which means that; else the channel is a saved selection."""

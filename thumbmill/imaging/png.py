@@ -21,6 +21,11 @@ PIXELS = (b"IDAT", b"fdAT")
 ANIMATION = {b"acTL", b"fcTL", b"fdAT"}
 MAX_BLOCK = 1024 * 1024  # bytes that are read at once
 
+# Bytes that the ancillary chunks hold at least which Pillow reads (section 11.3), and tRNS by the colour type.
+SHORTEST = {b"cHRM": 32, b"gAMA": 4, b"sRGB": 1, b"pHYs": 9, b"acTL": 8}
+SHORTEST_KEY = {0: 2, 2: 6}
+COLOUR_TYPE = 25  # where it is in a file
+
 
 class Chunk(NamedTuple):
     """Where a chunk is in a file's content: its four-letter kind, its first byte and the one behind its last."""
@@ -60,10 +65,11 @@ def chunks(content: bytes) -> Iterator[Chunk]:
         start = end
 
 
-def without_broken_chunks(content: bytes) -> tuple[bytes, list[str]]:
-    """Return a PNG file without the ancillary chunks before its pixels whose checksums are wrong, and their names.
+def without_broken_chunks(content: bytes) -> tuple[bytes, list[str], list[str]]:
+    """Return a PNG file without the ancillary chunks before its pixels that are broken, and the names of these.
 
-    Browsers leave such chunks out, too. An animation that lacks one of its own becomes a still picture.
+    The names are those of the ones whose checksums are wrong, and those of the malformed ones. Browsers leave such
+    chunks out, too. An animation that lacks one of its own becomes a still picture.
 
     Raises PictureError if the checksum of a critical chunk is wrong.
     """
@@ -73,15 +79,31 @@ def without_broken_chunks(content: bytes) -> tuple[bytes, list[str]]:
     for each in broken:
         if each.is_critical:
             raise PictureError(failures.damaged(f"wrong checksum of its {each.name} chunk"))
-    left_out = set(broken)
-    if any(each.kind in ANIMATION for each in broken):
+    malformed = [each for each in header if each not in broken and is_malformed(content, each)]
+    left_out = {*broken, *malformed}
+    if any(each.kind in ANIMATION for each in left_out):
         left_out |= {each for each in every if each.kind in ANIMATION}
     start, parts = 0, []
     for each in every:
         if each in left_out:
             parts.append(content[start : each.start])
             start = each.end
-    return b"".join((*parts, content[start:])), list(dict.fromkeys(each.name for each in broken))
+    return b"".join((*parts, content[start:])), names(broken), names(malformed)
+
+
+def names(several: list[Chunk]) -> list[str]:
+    """Return the names of chunks, each once."""
+    return list(dict.fromkeys(each.name for each in several))
+
+
+def is_malformed(content: bytes, each: Chunk) -> bool:
+    """Whether an ancillary chunk is so short, or compressed so strangely, that Pillow would take the file for none."""
+    body = content[each.start + 8 : each.end - 4]
+    if each.kind in (b"iCCP", b"zTXt"):
+        _, separator, compressed = body.partition(b"\0")
+        return not separator or compressed[:1] != b"\0"
+    shortest = SHORTEST_KEY if each.kind == b"tRNS" else {content[COLOUR_TYPE]: SHORTEST.get(each.kind, 0)}
+    return len(body) < shortest.get(content[COLOUR_TYPE], 0)
 
 
 def checksum(content: bytes, each: Chunk) -> int:

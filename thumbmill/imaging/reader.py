@@ -22,6 +22,9 @@ from thumbmill.imaging.depth import scale_palette
 # shop, and each is a way in for a hostile file. HEIC is read, too, where its library is installed.
 READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
 
+# What libheif says of a sound picture that it has no decoder for, before the coding's name.
+UNKNOWN_CODING = "Support for this compression format has not been built in"
+
 MAX_FTYP_BYTES = 256  # of a file's start, where an AVIF or HEIC says what it is
 
 # A file system's clock stands still for up to a kernel's tick (10 ms at most on Linux): a file that changes twice
@@ -106,7 +109,7 @@ def open_picture(
     else:
         try:
             picture = Image.open(webp_with_alpha(file, start), formats=READABLE_FORMATS)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             picture, file = open_otherwise(file, start, error, read, [] if notes is None else notes)
         if picture.format in ("TIFF", "BMP"):
             from thumbmill.imaging.uncommon import corrected
@@ -120,9 +123,11 @@ def open_picture(
     scale_palette(picture)
     if notes is not None:
         png.check_tail(picture, notes)
-        if picture.info.get("icc_profile", b"") is None:
-            notes.append(failures.profile_ignored("it is incomplete"))
-    picture.info["icc_profile"] = declared_profile(picture, file)
+    profile = declared_profile(picture, file)
+    is_broken = profile == b"" or (picture.format == "PNG" and not picture.info.get("icc_profile", b"none"))
+    if notes is not None and is_broken:
+        notes.append(failures.profile_ignored("it is incomplete"))
+    picture.info["icc_profile"] = profile or None
     return picture
 
 
@@ -138,7 +143,7 @@ def open_avif(file: BinaryIO) -> Image.Image:
 
 
 def open_otherwise(
-    file: BinaryIO, start: bytes, error: OSError, read: Collection[str], notes: list[str]
+    file: BinaryIO, start: bytes, error: Exception, read: Collection[str], notes: list[str]
 ) -> tuple[Image.Image, BinaryIO]:
     """Open a picture that Pillow refuses with `error`; return what it was opened from, too. `start` is how it begins.
 
@@ -146,10 +151,10 @@ def open_otherwise(
     """
     from thumbmill.imaging.uncommon import open_uncommon  # which most runs never need
 
-    if start.startswith(png.SIGNATURE) and isinstance(error, UnidentifiedImageError):
+    if start.startswith(png.SIGNATURE) and isinstance(error, UnidentifiedImageError | ValueError):
         with contextlib.suppress(UnidentifiedImageError):
             return open_broken_png(file, notes)
-    return open_uncommon(file, error, read), file
+    return open_uncommon(file, error, read, notes), file
 
 
 def open_broken_png(file: BinaryIO, notes: list[str]) -> tuple[Image.Image, BinaryIO]:
@@ -158,10 +163,13 @@ def open_broken_png(file: BinaryIO, notes: list[str]) -> tuple[Image.Image, Bina
     Raises PictureError if the checksum of a chunk that it needs is wrong, UnidentifiedImageError if something else is.
     """
     file.seek(0)
-    content, left_out = png.without_broken_chunks(file.read())
+    content, broken, malformed = png.without_broken_chunks(file.read())
     mended = io.BytesIO(content)
     picture = Image.open(mended, formats=("PNG",))
-    notes.append(failures.chunks_ignored(left_out))
+    if broken:
+        notes.append(failures.chunks_ignored(broken))
+    if malformed:
+        notes.append(failures.malformed_parts_ignored(malformed))
     return picture, mended
 
 
@@ -239,4 +247,7 @@ def describe_error(error: Exception) -> Failure:
         return failures.damaged("its header cannot be read")
     if isinstance(error, OSError) and error.strerror:
         return failures.unreadable(error)
+    if UNKNOWN_CODING in str(error):
+        coding = str(error).partition(UNKNOWN_CODING)[2].strip(": ").partition(" ")[0]
+        return failures.undecodable(f"a HEIF picture in {coding or 'another'} coding")
     return failures.damaged(str(error) or type(error).__name__)

@@ -7,8 +7,10 @@ from PIL import Image, TiffImagePlugin
 
 # Tags of TIFF 6.0 and, from 40,000 on, of its supplements.
 BITS_PER_SAMPLE, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES = 258, 259, 262, 274, 277
+PLANAR_CONFIGURATION = 284
 INK_SET, EXTRA_SAMPLES, SAMPLE_FORMAT, SUBSAMPLING, PROFILE = 332, 338, 339, 530, 34675
 
+SEPARATE = 2  # value of PLANAR_CONFIGURATION: all of one colour, then all of the next
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3  # values of SAMPLE_FORMAT
 ASSOCIATED, UNASSOCIATED = 1, 2  # values of EXTRA_SAMPLES: transparency, premultiplied or not
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, SEPARATED, YCBCR, CIELAB, ICCLAB = 0, 1, 2, 3, 5, 6, 8, 9
@@ -53,14 +55,19 @@ class CorrectedTiff(TiffImagePlugin.TiffImageFile):
 def corrected(picture: TiffImagePlugin.TiffImageFile, file: BinaryIO) -> Image.Image | None:
     """Return the opened `picture` so that Pillow decodes it rightly; None if it cannot decode it.
 
-    Pillow 13 decodes these TIFFs wrongly: subsampled YCbCr without compression; big-endian deep pictures with
-    compression; unsigned numbers of 32 bits and signed ones of 8; and pictures that do not say whether 0 is white.
+    Pillow 13 decodes these TIFFs wrongly: subsampled YCbCr without compression; separate planes, unless they are of
+    8-bit RGB or CMYK; big-endian deep pictures with compression; unsigned numbers of 32 bits and signed ones of 8; and
+    pictures that do not say whether 0 is white.
     """
     tags = picture.tag_v2
     if tags.get(COMPRESSION) == WEBP:
         return None  # which the libtiff in Pillow's wheels does not know
     codec, *_, arguments = picture.tile[0] if picture.tile else ("", ())
-    if tags.get(PHOTOMETRIC) == YCBCR and codec == "raw" and tags.get(SUBSAMPLING, (2, 2)) != (1, 1):
+    is_in_planes = tags.get(PLANAR_CONFIGURATION) == SEPARATE
+    if is_in_planes and (picture.mode in ("LA", "La", "PA", "LAB") or len(set(tags.get(EXTRA_SAMPLES, ()))) > 1):
+        return None
+    is_subsampled = tags.get(PHOTOMETRIC) == YCBCR and tags.get(SUBSAMPLING, (2, 2)) != (1, 1)
+    if codec == "raw" and (is_subsampled or (is_in_planes and not has_simple_planes(picture))):
         # libtiff can, but is only asked about compressed pictures. For the moment that this lasts it may read another
         # thread's picture as well, in the same colours.
         TiffImagePlugin.READ_LIBTIFF = True
@@ -81,6 +88,13 @@ def corrected(picture: TiffImagePlugin.TiffImageFile, file: BinaryIO) -> Image.I
     elif mode in ("1", "L") and PHOTOMETRIC not in tags and tags.get(COMPRESSION, 1) not in FAX:
         rawmode = rawmode.replace("I", "").rstrip(";")  # without the inversion
     return picture if rawmode == arguments[0] else CorrectedTiff(file, mode, rawmode)
+
+
+def has_simple_planes(picture: TiffImagePlugin.TiffImageFile) -> bool:
+    """Whether Pillow can read uncompressed planes of this kind: it forgets what they hold, all but one letter."""
+    tags = picture.tag_v2
+    is_plain = tags.get(PHOTOMETRIC) in (RGB, SEPARATED) and set(tags.get(BITS_PER_SAMPLE, ())) == {8}
+    return is_plain and all(tile.args[0] in picture.getbands() for tile in picture.tile)
 
 
 def first(value: int | tuple[int, ...]) -> int:

@@ -5,18 +5,25 @@ from collections.abc import Collection
 from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
+from PIL.BmpImagePlugin import BmpImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from thumbmill import failures
 from thumbmill.errors import PictureError
-from thumbmill.imaging import signatures, tiff
+from thumbmill.imaging import bitmap_rle, signatures, tiff
 from thumbmill.imaging.archive import ArchiveJpeg, ArchiveTiff
-from thumbmill.imaging.bitfields import BITFIELDS, BitfieldsBmp
+from thumbmill.imaging.bitfields import BITFIELDS, RLE, BitfieldsBmp, OpacityBmp
 from thumbmill.imaging.masters import open_master
 
+# Bytes that the segments of a JPEG hold at least which Pillow takes apart, by how they begin: JFIF 1.02, Adobe's
+# Technical Note 5116, and ICC.1:2022, B.4.
+SHORTEST = {b"JFIF\0": 14, b"Adobe": 12, b"ICC_PROFILE\0": 14}
 
-def open_uncommon(file: BinaryIO, error: Exception, read: Collection[str]) -> Image.Image:
+
+def open_uncommon(file: BinaryIO, error: Exception, read: Collection[str], notes: list[str]) -> Image.Image:
     """Open the picture in `file`, which Pillow did not open because of `error`; `read` is the setting of that name.
+
+    What had to be ignored of it is appended to `notes`.
 
     Raises PictureError with the true reason if it is no picture, or one that nothing here can read; or the `error`
     itself, if that says more.
@@ -34,7 +41,7 @@ def open_uncommon(file: BinaryIO, error: Exception, read: Collection[str]) -> Im
     if format == "TIFF":
         return open_tiff(file)
     if format == "JPEG":
-        return open_jpeg(file)
+        return open_jpeg(file, notes)
     if format == "BMP" and not isinstance(error, UnidentifiedImageError):
         return BitfieldsBmp(file)
     if format is None:
@@ -51,6 +58,11 @@ def corrected(picture: Image.Image, file: BinaryIO) -> Image.Image:
     if picture.format == "BMP" and picture.mode == "RGB" and picture.info.get("compression") == BITFIELDS:
         fields = BitfieldsBmp(file)  # at 16 bits Pillow leaves out the opacity
         return picture if fields.mode == "RGB" else fields
+    if isinstance(picture, BmpImageFile) and picture.info.get("compression") in RLE:
+        bitmap_rle.correct(picture)
+    elif isinstance(picture, BmpImageFile) and picture.mode == "RGBA":
+        file.seek(0)
+        return OpacityBmp(file)
     return picture
 
 
@@ -65,8 +77,11 @@ def open_tiff(file: BinaryIO) -> Image.Image:
     return ArchiveTiff(file, what)
 
 
-def open_jpeg(file: BinaryIO) -> Image.Image:
-    """Open a JPEG that Pillow cannot identify. Raises PictureError, or whatever Pillow raises at a malformed file."""
+def open_jpeg(file: BinaryIO, notes: list[str]) -> Image.Image:
+    """Open a JPEG that Pillow cannot identify; append what is ignored of it to `notes`.
+
+    Raises PictureError, or whatever Pillow raises at a malformed file.
+    """
     frame = signatures.read_jpeg(file)
     if frame is None:
         raise PictureError(failures.damaged("a JPEG that ends before its picture begins"))
@@ -76,7 +91,31 @@ def open_jpeg(file: BinaryIO) -> Image.Image:
         return ArchiveJpeg(file, frame)
     if not frame.height:
         return open_jpeg_with_dnl(file, frame)
+    file.seek(0)
+    content, names = without_malformed_segments(file.read(), frame.offset)
+    if names:
+        picture = Image.open(io.BytesIO(content), formats=("JPEG",))
+        if picture.tile:  # else Pillow has found no pixels
+            notes.append(failures.malformed_parts_ignored(names))
+            return picture
     raise PictureError(failures.damaged("a JPEG whose header cannot be read"))
+
+
+def without_malformed_segments(content: bytes, end: int) -> tuple[bytes, list[str]]:
+    """Return a JPEG without the segments before `end` that are too short for what they begin as, and their names."""
+    at, kept, names = 2, [content[:2]], []
+    while at + 4 <= end and content[at] == 0xFF:
+        after = at + 1 if content[at + 1] == 0xFF else at + 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+        body = content[at + 4 : after]
+        name = next(
+            (name for name, shortest in SHORTEST.items() if body.startswith(name) and len(body) < shortest), b""
+        )
+        if name:
+            names.append(name.rstrip(b"\0").decode())
+        else:
+            kept.append(content[at:after])
+        at = after
+    return b"".join(kept) + content[at:], names
 
 
 def open_jpeg_with_dnl(file: BinaryIO, frame: signatures.Jpeg) -> Image.Image:
