@@ -1,14 +1,12 @@
 """The two resamplers: alike, exact at the edges, and never beyond what memory allows."""
 
-import sys
-
 import pytest
 from PIL import Image, ImageChops
 
 from tests.imaging.maker import difference
 from tests.support.pictures import striped
 from thumbmill.imaging import resampling
-from thumbmill.imaging.resampling import fast_is_available, resample
+from thumbmill.imaging.resampling import resample
 
 RESAMPLERS = ("fast", "pillow")
 
@@ -77,8 +75,3 @@ def test_instruction_sets_give_the_same_bytes():
     finally:
         resizer.cpu_extensions = best
     assert made[:4] == made[-4:]
-
-
-def test_without_the_library(monkeypatch):
-    monkeypatch.setitem(sys.modules, "cykooz_resizer", None)
-    assert not fast_is_available()

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from PIL import Image
 
@@ -105,7 +105,9 @@ def webp_with_alpha(file: BinaryIO, start: bytes) -> BinaryIO:
 
 def composed(patches: Iterator[Patch], picture: Image.Image) -> Iterator[tuple[Image.Image, int]]:
     """Yield what is shown after each of the `patches` was laid on a transparent canvas, with metadata of `picture`."""
-    info = {key: picture.info[key] for key in ("icc_profile", "exif") if key in picture.info}
+    info: dict[str | tuple[int, int], Any] = {
+        key: picture.info[key] for key in ("icc_profile", "exif") if key in picture.info
+    }
     grey = picture.mode in GREY_MODES
     canvas = Image.new("RGBA", picture.size)
     for patch in patches:

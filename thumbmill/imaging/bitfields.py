@@ -43,7 +43,8 @@ class BitfieldsBmp(ImageFile.ImageFile):
         self._mode = "RGBA" if len(self.masks) == 4 else "RGB"
         stride = (width * bits + 31) // 32 * 4
         arguments = (RAW_MODES[bits], stride, 1 if height < 0 else -1)
-        self.tile = [("raw", (0, 0, *self.size), offset, arguments)]
+        # A plain tuple, as Pillow's guide for plugins has it: the type of its items is private.
+        self.tile = [("raw", (0, 0, *self.size), offset, arguments)]  # type: ignore[list-item]
 
     def load(self) -> Any:
         """Decode the picture, once. Raises OSError if it is truncated."""
@@ -51,7 +52,8 @@ class BitfieldsBmp(ImageFile.ImageFile):
             self._mode = "I"  # each pixel as a number, of which the masks say what is what
             super().load()
             image = Image.merge("RGBA" if len(self.masks) == 4 else "RGB", [field(self, mask) for mask in self.masks])
-            if image.mode == "RGBA" and image.getextrema()[3] == (0, 0):  # browsers take that for an unused field
+            # Browsers take an opacity of 0 everywhere for an unused field.
+            if image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0):
                 image = image.convert("RGB")
             self.im, self._mode = image.im, image.mode
         return super().load()

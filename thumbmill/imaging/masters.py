@@ -1,7 +1,7 @@
 """The formats that the setting `read` switches on: JPEG 2000, Photoshop documents (their merged picture), JPEG XL."""
 
 import struct
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from PIL import Image, ImageChops, PsdImagePlugin
 
@@ -172,7 +172,7 @@ class JpegXl(DeferredImageFile):
         import_jpegxl()
         self._mode = "RGBA"  # it may be transparent: nobody knows before it is decoded
         assert self.fp is not None
-        size = jpegxl_size(self.fp)
+        size = jpegxl_size(cast(BinaryIO, self.fp))
         if size is None:
             raise PictureError(failures.damaged("a JPEG XL picture without a header"))
         self._size = size

@@ -24,15 +24,6 @@ HALF = [value // 2 for value in range(256)]
 MORE_THAN_2 = [255 * (value > 2) for value in range(256)]
 
 
-def fast_is_available() -> bool:
-    """Return whether the fast library is installed: there is none for rare processors."""
-    try:
-        import cykooz_resizer  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
 def resample(image: Image.Image, size: tuple[int, int], box: Box, resampler: str = "fast") -> Image.Image:
     """Return what `box` (in pixels) holds of an `image` of 8 bits a channel, or of floats, at `size` (width, height).
 
@@ -53,7 +44,7 @@ def resample(image: Image.Image, size: tuple[int, int], box: Box, resampler: str
     shining = ImageChops.subtract(unlimited, opacity.point(HALF)).point(MORE_THAN_2)
     if not shining.getbbox():
         return resampled
-    mended = resize(image, size, box, smooth=True).convert(image.mode.upper())
+    mended = image.resize(size, Image.Resampling.HAMMING, box, 2.0).convert(image.mode.upper())
     mended.putalpha(opacity)
     return Image.composite(mended.convert(image.mode), resampled, shining)
 
@@ -67,30 +58,29 @@ def without_extremes(image: Image.Image, size: tuple[int, int], box: Box) -> tup
     return image.reduce((across, down)), (box[0] / across, box[1] / down, box[2] / across, box[3] / down)
 
 
-def pillow_resize(image: Image.Image, size: tuple[int, int], box: Box, smooth: bool = False) -> Image.Image:
-    """Return what `box` holds of `image` at `size`, by Pillow's Lanczos; `smooth`: without overshoot."""
-    method = Image.Resampling.HAMMING if smooth else Image.Resampling.LANCZOS
-    return image.resize(size, method, box, PILLOW_REDUCING_GAP)
+def pillow_resize(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
+    """Return what `box` holds of `image` at `size`, by Pillow's Lanczos."""
+    return image.resize(size, Image.Resampling.LANCZOS, box, PILLOW_REDUCING_GAP)
 
 
-def fast_resize(image: Image.Image, size: tuple[int, int], box: Box, smooth: bool = False) -> Image.Image:
+def fast_resize(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
     """Return the same by the fast library, for the FAST_MODES."""
     if image.mode == "La":
-        return Image.merge("La", [fast_resize(band, size, box, smooth) for band in image.split()])
+        return Image.merge("La", [fast_resize(band, size, box) for band in image.split()])
     from cykooz_resizer import CropBox, ResizeOptions
 
     left, top = max(0.0, box[0]), max(0.0, box[1])
     # Rounding must not lead beyond the picture.
     window = CropBox(left, top, min(box[2], image.width) - left, min(box[3], image.height) - top)
     made = Image.new(image.mode, size)
-    resizer, lanczos, bilinear = fast_resizer()
-    resizer.resize_pil(image, made, ResizeOptions(bilinear if smooth else lanczos, crop_box=window))
+    resizer, lanczos = fast_resizer()
+    resizer.resize_pil(image, made, ResizeOptions(lanczos, crop_box=window))
     return made
 
 
 @functools.cache
-def fast_resizer() -> tuple[Any, Any, Any]:
-    """Return the fast library's resizer, and its algorithms for Lanczos and for bilinear convolution."""
+def fast_resizer() -> tuple[Any, Any]:
+    """Return the fast library's resizer, and its algorithm for Lanczos."""
     from cykooz_resizer import FilterType, ResizeAlg, Resizer
 
-    return Resizer(), ResizeAlg.convolution(FilterType.lanczos3), ResizeAlg.convolution(FilterType.bilinear)
+    return Resizer(), ResizeAlg.convolution(FilterType.lanczos3)

@@ -94,7 +94,7 @@ def has_simple_planes(picture: TiffImagePlugin.TiffImageFile) -> bool:
     """Whether Pillow can read uncompressed planes of this kind: it forgets what they hold, all but one letter."""
     tags = picture.tag_v2
     is_plain = tags.get(PHOTOMETRIC) in (RGB, SEPARATED) and set(tags.get(BITS_PER_SAMPLE, ())) == {8}
-    return is_plain and all(tile.args[0] in picture.getbands() for tile in picture.tile)
+    return is_plain and all(tile.args and tile.args[0] in picture.getbands() for tile in picture.tile)
 
 
 def first(value: int | tuple[int, ...]) -> int:
