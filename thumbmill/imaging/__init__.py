@@ -8,6 +8,7 @@ decides a pixel belongs here, and whatever does not belongs elsewhere.
     reader.py        open a source safely, and notice when it changes
     isobmff.py       AVIF and HEIC: brands, cropping, colours
     animation.py     the frames of an animation, each as a whole
+    patches.py       frames that cover a part, laid over one another
     gif.py           GIF: blocks and frames
     av1.py           colours that AV1 data state themselves
     apng.py          animated PNG: frames

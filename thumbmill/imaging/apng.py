@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from PIL import Image, ImageFile
 
-from thumbmill.imaging.animation import BACKGROUND, KEEP, PREVIOUS, Patch
 from thumbmill.imaging.color import to_plain_mode
+from thumbmill.imaging.patches import BACKGROUND, KEEP, PREVIOUS, Patch
 from thumbmill.imaging.png import scale_key, with_exact_key
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -6,6 +6,7 @@ tifffile and imagecodecs decode them: the extra `.[archive]`, imported for such 
 import io
 import logging
 import os
+from abc import ABC, abstractmethod
 from typing import Any, BinaryIO
 
 from PIL import Image, ImageFile
@@ -67,7 +68,7 @@ def segment_size(segment: bytes) -> tuple[int, int] | None:
         return jpegxl_size(io.BytesIO(segment))
 
 
-class DeferredImageFile(ImageFile.ImageFile):
+class DeferredImageFile(ImageFile.ImageFile, ABC):
     """A picture that another library decodes, not before it is loaded; `what` it is, is for the reasons of failures."""
 
     def __init__(self, file: BinaryIO, what: str):
@@ -85,8 +86,9 @@ class DeferredImageFile(ImageFile.ImageFile):
             self.is_loaded = True
         return super().load()
 
+    @abstractmethod
     def _decode(self) -> Image.Image:
-        raise NotImplementedError
+        """Return the decoded picture. Raises PictureError if no library can, or anything if it is damaged."""
 
 
 class ArchiveTiff(DeferredImageFile):
@@ -144,7 +146,7 @@ class ArchiveTiff(DeferredImageFile):
         page = self.page
         try:
             array = page.asarray(squeeze=False, maxworkers=1)  # (separate samples, depth, height, width, samples)
-        except (ImportError, NotImplementedError) as error:
+        except (ImportError, NotImplementedError) as error:  # tifffile's, at a coding that it has no decoder for
             raise PictureError(failures.undecodable(self.what)) from error
         array = np.moveaxis(array, 0, -2).reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
         image = self._convert(np, array[..., : self.colours + bool(self.alpha)])

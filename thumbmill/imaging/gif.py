@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageFile
 
-from thumbmill.imaging.animation import BACKGROUND, KEEP, PREVIOUS, Patch
+from thumbmill.imaging.patches import BACKGROUND, KEEP, PREVIOUS, Patch
 
 LOOPING_EXTENSIONS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 
